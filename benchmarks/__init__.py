@@ -1,0 +1,1 @@
+"""Our claims against peers: one command each, one JSON object out."""

@@ -1,0 +1,1 @@
+"""What benchmarks and end-to-end tests share."""

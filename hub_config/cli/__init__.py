@@ -1,0 +1,45 @@
+"""``lightbox``: parsing and printing only; every command calls one function of the floors below."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import typer
+
+from hub_config.cli import audit, develop, registry, workspace
+from hub_config.cli.output import errors
+from hub_config.errors import LightboxError
+
+app = typer.Typer(
+    name="lightbox",
+    help="Lightbox: an open analysis workspace for cancer-imaging research infrastructures.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    rich_markup_mode=None,
+)
+workspace.register(app)
+app.add_typer(registry.projects, name="project")
+app.add_typer(registry.datasets, name="dataset")
+app.add_typer(registry.grants, name="grant")
+app.add_typer(audit.app, name="audit")
+develop.register(app)
+
+
+def main() -> None:
+    """Run the command line; a known error becomes one message and exit status 1."""
+    try:
+        app()
+    except LightboxError as error:
+        if "--json" in sys.argv:
+            sys.stdout.write(json.dumps({"error": str(error)}) + "\n")
+        errors.print(f"[bold red]Error:[/] {_escape(str(error))}", highlight=False, soft_wrap=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        errors.print("Interrupted. Run the same command again to go on.")
+        sys.exit(130)
+
+
+def _escape(text: str) -> str:
+    return text.replace("[", "\\[")

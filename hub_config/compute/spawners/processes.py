@@ -1,0 +1,193 @@
+"""A plan as a plain process of this machine: for demonstrations where no container engine answers.
+
+There is no isolation worth the name, and every page says so. As root each person and project gets a user id
+of their own, with the groups of the granted datasets and nothing else, so that file permissions keep people
+apart; without root all servers run as the account that runs the hub.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from jupyterhub.utils import random_port
+
+from hub_config.compute.server_plan import ServerPlan
+from hub_config.compute.spawners.planned import PlannedSpawner
+from hub_config.data.tables import HomeOwner
+from hub_config.database import Store
+from hub_config.errors import ServiceError
+from hub_config.files import write_atomic
+from hub_config.instance import Instance
+from hub_config.paths import ROOT
+from hub_config.processes import ProcessRef, end_processes, processes_of_user
+
+UID_BASE = 1_950_000_000  # far from accounts, sub-ids and the gids of datasets
+_RUNTIME = ("curation", "mlops", "notebooks", "images/workspace")
+_STOP_SECONDS = 5.0
+
+
+class ProcessSpawner(PlannedSpawner):
+    """Starts ``jupyterhub-singleuser`` of this installation, unprivileged."""
+
+    process: ProcessRef | None = None
+    _child: subprocess.Popen[bytes] | None = None
+
+    def apply(self, plan: ServerPlan) -> None:
+        """Lay out the home and the folder of datasets."""
+        state = self.admission.instance.state
+        self._home = state / "homes" / plan.home
+        self._datasets = state / "run" / "servers" / plan.name / "datasets"
+        self._uid = unprivileged_uid(self.admission.store, plan) if os.geteuid() == 0 else None
+        prepare_folders(plan, self._home, self._datasets, self._uid)
+        self.notebook_dir = str(self._home)
+        self.ip = "127.0.0.1"
+        runtime = runtime_folder(self.admission.instance)
+        self.environment = {
+            **plan.environment,
+            "LIGHTBOX_DATASETS": str(self._datasets),
+            "LIGHTBOX_NOTEBOOKS": str(runtime / "notebooks"),
+            "LIGHTBOX_PYTHON": sys.executable,
+            "HOME": str(self._home),
+            "USER": "jovyan",
+            "LOGNAME": "jovyan",
+            "LANG": "C.UTF-8",
+            "PATH": f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin",
+            "JUPYTER_CONFIG_PATH": str(runtime / "images" / "workspace"),
+            "PYTHONPATH": str(runtime),
+        }
+
+    async def launch(self) -> tuple[str, int]:
+        """Start the process, with the rights of nobody in particular."""
+        if self.plan is None:
+            raise ServiceError("The server has no plan.")
+        self.port = random_port()
+        start = runtime_folder(self.admission.instance) / "images" / "workspace" / "start"
+        command = [*unprivileged_command(self._uid, self.plan.reader_gids), str(start), *self.get_args()]
+        log = self.admission.instance.logs / f"{self.plan.name}.log"
+        try:
+            with log.open("ab") as stream:
+                self._child = subprocess.Popen(
+                    command,
+                    env=self.get_env(),
+                    cwd=self._home,
+                    stdin=subprocess.DEVNULL,
+                    stdout=stream,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                )
+        except OSError as error:
+            raise ServiceError(f"The server cannot be started: {error}.") from error
+        self.process = ProcessRef.of(self._child.pid)
+        if self.process is not None:  # `lightbox down` ends it where the hub no longer can
+            uid = -1 if self._uid is None else self._uid
+            note = f"{self.process.pid} {self.process.started} {uid}"
+            write_atomic(self._datasets.parent / "process", note, mode=0o600)
+        return self.ip, self.port
+
+    async def poll(self) -> int | None:
+        """Return None while the process runs, its exit status afterwards (0 where it is not known)."""
+        if self._child is not None:
+            return self._child.poll()
+        return None if self.process and self.process.alive() else 0
+
+    async def stop(self, now: bool = False) -> None:
+        """End the server and whatever it started."""
+        if self.process is not None:
+            await asyncio.to_thread(end_processes, [self.process], _STOP_SECONDS)
+        if self._child is not None:
+            await asyncio.to_thread(self._child.wait)
+        if self._uid is not None:
+            await asyncio.to_thread(end_processes, processes_of_user(self._uid), _STOP_SECONDS)
+        self.process = self._child = None
+
+    def get_state(self) -> dict[str, Any]:
+        """Add the process to what the hub keeps."""
+        state = super().get_state()
+        if self.process:
+            state["process"] = [self.process.pid, self.process.started]
+        return state
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Take the process back."""
+        super().load_state(state)
+        if "process" in state:
+            self.process = ProcessRef(*state["process"])
+
+
+def runtime_folder(instance: Instance) -> Path:
+    """Return where the code is that process servers run."""
+    return instance.state / "runtime"
+
+
+def publish_runtime(instance: Instance) -> None:
+    """Copy what a server needs of this checkout to where unprivileged users may read it.
+
+    A checkout may lie in a home that is closed to them; and a server that runs keeps the code it began with.
+    """
+    target = runtime_folder(instance)
+    fresh = target.with_name(f".runtime-{os.getpid()}")
+    for part in _RUNTIME:
+        ignore = shutil.ignore_patterns("__pycache__", ".*")
+        shutil.copytree(ROOT / part, fresh / part, ignore=ignore, copy_function=shutil.copy)
+    for path in (fresh, *fresh.rglob("*")):
+        path.chmod(0o755 if path.is_dir() or os.access(path, os.X_OK) else 0o644)
+    shutil.rmtree(target, ignore_errors=True)
+    fresh.rename(target)
+
+
+def unprivileged_uid(store: Store, plan: ServerPlan) -> int:
+    """Return the user id of a person in a project, the same every time and nobody else's."""
+    with store.session() as session:
+        mine = sa.select(HomeOwner).where(HomeOwner.username == plan.username, HomeOwner.project_id == plan.project)
+        owner = session.scalar(mine)
+        if owner is None:
+            owner = HomeOwner(username=plan.username, project_id=plan.project)
+            session.add(owner)
+            session.flush()
+        return UID_BASE + owner.number
+
+
+def prepare_folders(plan: ServerPlan, home: Path, datasets: Path, uid: int | None) -> None:
+    """Make the home if it is new, and the folder of datasets afresh: a link for each mount of the plan.
+
+    Parameters
+    ----------
+    plan : ServerPlan
+    home, datasets : Path
+        The person may write the first and not the second.
+    uid : int or None
+        Owner of the home; None: the account that runs the hub.
+    """
+    home.parent.mkdir(mode=0o711, exist_ok=True)
+    home.mkdir(mode=0o700, exist_ok=True)
+    if uid is not None:
+        os.chown(home, uid, uid)
+    shutil.rmtree(datasets, ignore_errors=True)
+    for folder in (datasets.parent.parent, datasets.parent, datasets):
+        folder.mkdir(mode=0o755, exist_ok=True)
+    for mount in plan.mounts:
+        (datasets / mount.dataset).symlink_to(mount.source)
+
+
+def unprivileged_command(uid: int | None, reader_gids: tuple[int, ...]) -> list[str]:
+    """Return the prefix that gives up root's rights: own user and group, the datasets' groups, no capability."""
+    if uid is None:
+        return []
+    groups = ["--groups", ",".join(map(str, reader_gids))] if reader_gids else ["--clear-groups"]
+    return [
+        "setpriv",
+        f"--reuid={uid}",
+        f"--regid={uid}",
+        *groups,
+        "--no-new-privs",
+        "--inh-caps=-all",
+        "--bounding-set=-all",
+        "--",
+    ]

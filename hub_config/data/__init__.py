@@ -1,0 +1,1 @@
+"""Which data there are, and which project may use them until when."""

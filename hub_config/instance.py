@@ -1,0 +1,169 @@
+"""One installation on this machine: its id, its folders, its ports.
+
+The id prefixes everything that is made outside the state directory (containers, networks, volumes), so that
+several instances, tests among them, live side by side and each can be removed without trace.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+
+from hub_config.errors import StateError
+from hub_config.files import read_or_create_secret, write_atomic
+from hub_config.settings import Settings, load_settings
+
+_INTERNAL_PORTS = ("hub", "proxy_api", "dev_idp")
+
+
+@dataclass(frozen=True)
+class Instance:
+    """Settings together with what the instance has fixed for itself.
+
+    Parameters
+    ----------
+    settings : Settings
+    id : str
+        Eight hexadecimal digits, made once.
+    ports : dict of str to int
+        Internal loopback ports, chosen once so that servers that run survive a restart of the hub.
+    """
+
+    settings: Settings
+    id: str
+    ports: dict[str, int]
+
+    @property
+    def name(self) -> str:
+        """Prefix of containers, networks and volumes."""
+        return f"lightbox-{self.id}"
+
+    @property
+    def state(self) -> Path:
+        """The state directory."""
+        return self.settings.state
+
+    @property
+    def run(self) -> Path:
+        """What only matters while the instance runs: locks, status, the settings in force."""
+        return self.state / "run"
+
+    @property
+    def logs(self) -> Path:
+        """One file per service."""
+        return self.state / "logs"
+
+    @property
+    def datasets(self) -> Path:
+        """Dataset versions, ``<id>/<version>/files``."""
+        return self.state / "datasets"
+
+    @property
+    def homes(self) -> Path:
+        """Homes of process servers (containers have named volumes)."""
+        return self.state / "homes"
+
+    @property
+    def audit_file(self) -> Path:
+        """The audit trail."""
+        return self.state / "audit" / "events.jsonl"
+
+    @property
+    def image(self) -> str | None:
+        """Workspace image built when the instance was started last: a later change of the checkout leaves it alone."""
+        file = self.run / "image"
+        return file.read_text(encoding="utf-8") if file.exists() else None
+
+    @property
+    def database_url(self) -> str:
+        """SQLAlchemy URL of the store."""
+        return self.settings.database_url or f"sqlite:///{self.state / 'lightbox.sqlite'}"
+
+    def secret(self, name: str) -> str:
+        """Return the secret ``name`` of this instance, made at first use."""
+        return read_or_create_secret(self.state / "secrets" / name)
+
+
+def open_instance(settings: Settings) -> Instance:
+    """Open the instance in ``settings.state``, or found one there.
+
+    Raises
+    ------
+    StateError
+        The directory cannot be made, or holds an instance file that cannot be read.
+    """
+    state = settings.state
+    try:
+        # Others may pass through (process servers reach their own home), nobody may list.
+        state.mkdir(mode=0o711, parents=True, exist_ok=True)
+        state.chmod(0o711)
+        for folder, mode in (("run", 0o711), ("logs", 0o700), ("audit", 0o700), ("secrets", 0o700)):
+            (state / folder).mkdir(mode=mode, exist_ok=True)
+    except OSError as error:
+        raise StateError(
+            f"The state directory {state} cannot be used: {error.strerror}. Choose another with --state DIR."
+        ) from error
+    file = state / "instance.json"
+    if not file.exists():
+        content = {
+            "id": secrets.token_hex(4),
+            "ports": dict(zip(_INTERNAL_PORTS, _free_ports(), strict=True)),
+        }
+        write_atomic(file, json.dumps(content, indent=1))
+    try:
+        stored = json.loads(file.read_text(encoding="utf-8"))
+        return Instance(settings, str(stored["id"]), {name: int(stored["ports"][name]) for name in _INTERNAL_PORTS})
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise StateError(
+            f"{file} is not an instance file ({error}). Restore it from a backup, or choose another --state."
+        ) from error
+
+
+def _free_ports() -> list[int]:
+    with contextlib.ExitStack() as stack:
+        ports = []
+        for _ in _INTERNAL_PORTS:
+            probe = stack.enter_context(socket.socket())
+            probe.bind(("127.0.0.1", 0))
+            ports.append(int(probe.getsockname()[1]))
+        return ports
+
+
+def default_state() -> Path:
+    """Return ``~/.local/share/lightbox``; for root ``/var/lib/lightbox``.
+
+    Root's home is closed to the unprivileged users whom process servers run as.
+    """
+    if os.geteuid() == 0:
+        return Path("/var/lib/lightbox")
+    data_home = os.environ.get("XDG_DATA_HOME")
+    return (Path(data_home) if data_home else Path.home() / ".local" / "share") / "lightbox"
+
+
+def store_settings(settings: Settings) -> None:
+    """Keep the settings in force where the services of the instance find them."""
+    write_atomic(settings.state / "run" / "settings.json", settings.model_dump_json(indent=1), mode=0o600)
+
+
+def store_image(instance: Instance, name: str) -> None:
+    """Keep the name of the workspace image that the instance runs."""
+    write_atomic(instance.run / "image", name)
+
+
+def running_instance(state: Path) -> Instance:
+    """Open the instance in ``state`` with the settings it was last started with.
+
+    Raises
+    ------
+    StateError
+        No workspace was started in that directory.
+    """
+    file = state / "run" / "settings.json"
+    if not file.exists():
+        raise StateError(f"There is no workspace in {state}: start one with ./lightbox up, or choose it with --state.")
+    return open_instance(load_settings(file))  # JSON is YAML

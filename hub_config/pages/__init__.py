@@ -1,0 +1,1 @@
+"""What people see of the hub: templates, static files, and the data they are fed with."""

@@ -1,0 +1,1 @@
+"""The parts that run: each a ``ServiceSpec``, kept alive by one supervisor."""

@@ -1,0 +1,114 @@
+"""What a demonstration starts with: a synthetic cohort, real studies where there are any, and two projects."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from hub_config.compute.admission import Admission
+from hub_config.compute.server_plan import Image
+from hub_config.errors import ServiceError
+from hub_config.instance import Instance
+from hub_config.paths import ROOT
+from hub_config.services.dev_idp import personas
+
+_BY = "operator:demonstration"
+_PATIENTS = 4
+_SEED = 20260101
+_SYNTH_SECONDS = 600
+
+
+def seed_demo(instance: Instance, say: Callable[[str], None]) -> None:
+    """Fill the store of a demonstration that is new; anything half-made by a killed run is completed.
+
+    Raises
+    ------
+    ServiceError
+        The synthetic cohort cannot be made.
+    """
+    if not instance.settings.uses_dev_idp:
+        return
+    marker = instance.state / "demo-seeded"
+    if marker.exists():
+        return
+    admission = Admission(instance, lambda name: Image("none", None))
+    try:
+        _seed_synthetic(instance, admission, say)
+        _seed_real(instance, admission, say)
+    finally:
+        admission.store.close()
+    marker.touch()
+
+
+def _seed_synthetic(instance: Instance, admission: Admission, say: Callable[[str], None]) -> None:
+    say(f"Making a synthetic prostate MRI cohort of {_PATIENTS} patients")
+    with tempfile.TemporaryDirectory(dir=instance.state, prefix=".cohort-") as folder:
+        cohort = Path(folder) / "cohort"
+        make_cohort(cohort, _PATIENTS, _SEED)
+        admission.catalogue.add("synthetic-prostate", cohort, "Synthetic prostate MRI", _BY)
+    _project(
+        admission,
+        "prostate-ai",
+        "Prostate AI",
+        "Demonstration project on the synthetic cohort.",
+        ("researcher", "radiologist"),
+        "synthetic-prostate",
+    )
+
+
+def _seed_real(instance: Instance, admission: Admission, say: Callable[[str], None]) -> None:
+    source = real_data(instance) / "prostatex"
+    if not source.is_dir():
+        say(f"No real studies in {source.parent}: the demonstration has the synthetic cohort only")
+        return
+    say("Registering the real PROSTATEx studies as a second dataset")
+    admission.catalogue.add("prostatex", source, "PROSTATEx (The Cancer Imaging Archive, CC BY 3.0)", _BY)
+    _project(
+        admission,
+        "prostatex-reading",
+        "PROSTATEx reading",
+        "Demonstration project on real, public studies.",
+        ("radiologist",),
+        "prostatex",
+    )
+
+
+def make_cohort(folder: Path, patients: int, seed: int) -> None:
+    """Let ``curate synth`` make a cohort; the hub itself imports nothing of the image library.
+
+    Raises
+    ------
+    ServiceError
+        It fails; its last words are in the message.
+    """
+    command = [sys.executable, "-m", "curation.cli", "synth", "--out", str(folder)]
+    command += ["--patients", str(patients), "--seed", str(seed), "--json"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=_SYNTH_SECONDS, check=False)
+    if done.returncode:
+        raise ServiceError(f"The synthetic cohort could not be made:\n{done.stderr[-1500:]}")
+    json.loads(done.stdout)
+
+
+def real_data(instance: Instance) -> Path:
+    """Return the folder of real DICOM: the setting, then LIGHTBOX_DATA, then ../shared/data of the checkout."""
+    if instance.settings.demo_data is not None:
+        return instance.settings.demo_data
+    named = os.environ.get("LIGHTBOX_DATA")
+    return Path(named) if named else ROOT.parent / "shared" / "data"
+
+
+def _project(
+    admission: Admission, project: str, title: str, description: str, members: tuple[str, ...], dataset: str
+) -> None:
+    if project not in {info.id for info in admission.projects.all()}:
+        admission.projects.add(project, title, description, _BY)
+    subjects = {persona.key: persona.subject for persona in personas()}
+    for member in members:
+        admission.projects.decide_member(project, f"sub:{subjects[member]}", True, _BY)
+    if not admission.grants.live(project):
+        admission.grants.grant(project, admission.catalogue.get(dataset), None, _BY)

@@ -1,0 +1,1 @@
+"""Runs, models and drift: grows from the next milestones; may import the public names of ``curation``."""
