@@ -59,6 +59,11 @@ class Instance:
         return self.state / "logs"
 
     @property
+    def store(self) -> Path:
+        """Embedded databases, closed to all other accounts."""
+        return self.state / "store"
+
+    @property
     def datasets(self) -> Path:
         """Dataset versions, ``<id>/<version>/files``."""
         return self.state / "datasets"
@@ -82,7 +87,7 @@ class Instance:
     @property
     def database_url(self) -> str:
         """SQLAlchemy URL of the store."""
-        return self.settings.database_url or f"sqlite:///{self.state / 'lightbox.sqlite'}"
+        return self.settings.database_url or f"sqlite:///{self.store / 'lightbox.sqlite'}"
 
     def secret(self, name: str) -> str:
         """Return the secret ``name`` of this instance, made at first use."""
@@ -102,7 +107,7 @@ def open_instance(settings: Settings) -> Instance:
         # Others may pass through (process servers reach their own home), nobody may list.
         state.mkdir(mode=0o711, parents=True, exist_ok=True)
         state.chmod(0o711)
-        for folder, mode in (("run", 0o711), ("logs", 0o700), ("audit", 0o700), ("secrets", 0o700)):
+        for folder, mode in (("run", 0o711), ("logs", 0o700), ("audit", 0o700), ("secrets", 0o700), ("store", 0o700)):
             (state / folder).mkdir(mode=mode, exist_ok=True)
     except OSError as error:
         raise StateError(
@@ -114,7 +119,7 @@ def open_instance(settings: Settings) -> Instance:
             "id": secrets.token_hex(4),
             "ports": dict(zip(_INTERNAL_PORTS, _free_ports(), strict=True)),
         }
-        write_atomic(file, json.dumps(content, indent=1))
+        write_atomic(file, json.dumps(content, indent=1), mode=0o600)
     try:
         stored = json.loads(file.read_text(encoding="utf-8"))
         return Instance(settings, str(stored["id"]), {name: int(stored["ports"][name]) for name in _INTERNAL_PORTS})

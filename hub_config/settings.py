@@ -153,6 +153,7 @@ class Settings(_Model):
     profiles: tuple[ProfileSettings, ...] = Field(
         default=_DEFAULT_PROFILES, description="Choices on the start page; see below."
     )
+    demo_patients: int = Field(default=4, ge=1, le=50, description="Demo mode: patients in the synthetic cohort.")
     demo_data: Path | None = Field(
         default=None,
         description="Demo mode: folder with real DICOM (`prostatex/ProstateX-0000`) to register as a second "

@@ -34,7 +34,9 @@ class Visitor:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.client.close()
 
     def get(self, path: str, **options: Any) -> httpx.Response:
@@ -45,9 +47,7 @@ class Visitor:
         """Log in; return the page that the person lands on, or that refuses them."""
         page = self.get("/hub/oauth_login?next=/hub/home")
         action = persona_action(page.text, self.persona)
-        answer = self.client.post(
-            urljoin(str(page.url), action[0]), data=action[1], follow_redirects=True
-        )
+        answer = self.client.post(urljoin(str(page.url), action[0]), data=action[1], follow_redirects=True)
         found = re.search(r'user: "([^"]+)"', answer.text)
         self.username = found.group(1) if found else ""
         return answer
@@ -58,15 +58,15 @@ class Visitor:
         headers = {"X-XSRFToken": token, "Referer": f"{self.url}/hub/home"}
         return self.client.request(method, f"{self.url}/hub/api/{path}", headers=headers, **options)
 
-    def start(self, project: str, profile: str = "standard", seconds: float = 90) -> dict[str, Any]:
-        """Start a server and wait until it is ready.
+    def start(self, project: str, options: dict[str, Any] | None = None, seconds: float = 90) -> dict[str, Any]:
+        """Start a server and wait until it is ready; ``options`` default to the profile ``standard``.
 
         Raises
         ------
         RuntimeError
             It is refused or fails; the hub's message is in the error.
         """
-        answer = self.api("POST", f"users/{self.username}/servers/{project}", json={"profile": profile})
+        answer = self.api("POST", f"users/{self.username}/servers/{project}", json=options or {"profile": "standard"})
         if answer.status_code >= 400:
             raise RuntimeError(f"{answer.status_code}: {answer.json().get('message')}")
         with self.client.stream(
@@ -95,7 +95,11 @@ class Visitor:
     def servers(self) -> dict[str, Any]:
         """Return the person's running servers."""
         model: dict[str, Any] = self.api("GET", f"users/{self.username}").json()
-        return {name: server for name, server in model.get("servers", {}).items() if server.get("ready") or server.get("pending")}
+        return {
+            name: server
+            for name, server in model.get("servers", {}).items()
+            if server.get("ready") or server.get("pending")
+        }
 
     def enter(self, project: str) -> httpx.Response:
         """Open JupyterLab, which also gives the cookies for the server's own API."""

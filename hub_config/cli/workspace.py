@@ -63,8 +63,8 @@ def _refuse_other_port(settings: Settings, port: int | None) -> None:
     url = read_status(settings.state).get("url")
     if port is not None and is_running(settings.state) and url and url != settings.url:
         raise StateError(
-            f"The workspace in {settings.state} already runs at {url}. Stop it first (./lightbox down), or start a second "
-            "one with another --state."
+            f"The workspace in {settings.state} already runs at {url}. Stop it first (./lightbox down), or start a "
+            "second one with another --state."
         )
 
 
@@ -86,9 +86,7 @@ def _announce(instance: Instance, as_json: bool) -> None:
         return
     people.print(f"\nLightbox is ready: [bold link={settings.url}]{settings.url}[/]\n", highlight=False)
     if settings.spawner == "process":
-        people.print(
-            "[yellow]Servers run as processes: a demonstration without isolation, not for patients' data.[/]\n"
-        )
+        people.print("[yellow]Servers run as processes: no isolation, not for patients' data.[/]\n")
     if people_to_be:
         table = Table(title="Log in as", title_justify="left", box=None, padding=(0, 2))
         for persona in people_to_be:

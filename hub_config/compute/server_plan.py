@@ -38,7 +38,7 @@ class ServerPlan:
         Of the container; unique on the engine.
     home : str
         Name of what persists for this person and project: a volume, or a folder.
-    username, subject, project, profile : str
+    username, subject, project, project_title, profile : str
         For whom and what.
     image : str
         Name of the image.
@@ -60,6 +60,7 @@ class ServerPlan:
     username: str
     subject: str
     project: str
+    project_title: str
     profile: str
     image: str
     image_digest: str | None
@@ -136,6 +137,7 @@ def plan_server(
         username=identity.username,
         subject=identity.subject,
         project=project.id,
+        project_title=project.title,
         profile=offer.profile.id,
         image=image.name,
         image_digest=image.digest,
@@ -166,6 +168,8 @@ def _environment(project: ProjectInfo, offer: Offer, mounts: tuple[DatasetMount,
         # The NVIDIA runtime hands out what an image or a person asks for in this variable: nothing, here.
         "NVIDIA_VISIBLE_DEVICES": "void",
         "JUPYTERHUB_SINGLEUSER_EXTENSION": "1",
+        # A stop request that arrives while Python writes a buffered log line is lost, and the server stays.
+        "PYTHONUNBUFFERED": "1",
         "LIGHTBOX_PROJECT": project.id,
         "LIGHTBOX_PROJECT_TITLE": project.title,
         "LIGHTBOX_PROFILE": offer.profile.id,

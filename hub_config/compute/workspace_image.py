@@ -167,6 +167,10 @@ def ensure_base(engine: Engine, root: Path, progress: Progress) -> str:
     for name in (own, _OFFICIAL_BASE):
         if engine.image_id(name):
             return name
+    return _make_base(engine, script, own, progress)
+
+
+def _make_base(engine: Engine, script: Path, own: str, progress: Progress) -> str:
     reasons = []
     if os.geteuid() == 0 and shutil.which("debootstrap"):
         progress("Making a Debian base image from packages (about a minute)")
@@ -182,9 +186,10 @@ def ensure_base(engine: Engine, root: Path, progress: Progress) -> str:
         return _OFFICIAL_BASE
     except ImageError as error:
         reasons.append(str(error))
+    install = "apt-get install --no-install-recommends debootstrap debian-archive-keyring"
     raise ImageError(
         "There is no base image for workspaces. Make one from packages, once and as root: "
-        f"apt-get install --no-install-recommends debootstrap && {script} {own}\n" + "\n".join(reasons)
+        f"{install} && {script} {own}\n" + "\n".join(reasons)
     )
 
 
@@ -208,24 +213,32 @@ def ensure_image(root: Path, progress: Progress) -> BuiltImage:
     found = engine.image_id(tag)
     if found:
         return BuiltImage(tag, found)
-    base = ensure_base(engine, root, progress)
-    with tempfile.TemporaryDirectory(prefix="lightbox-image-") as folder:
-        context = Path(folder)
-        _fill_wheelhouse(root, context / "wheelhouse", engine.machine(), progress)
-        progress("Building the wheel of the curation library")
-        _build_wheel(root, context / "project")
-        _copy(root / "notebooks", context / "notebooks")
-        _copy(root / "images" / "workspace", context / "workspace")
-        progress(f"Building the image {tag}")
-        dockerfile = str(context / "workspace" / "Dockerfile")
-        # The engine gives the name when the build is complete, so an interrupted one leaves none.
-        options = ["--network", "none", "--progress", "plain", "--build-arg", f"BASE={base}", "--tag", tag]
-        failure = "The workspace image was not built:"
-        engine.run("build", *options, "--file", dockerfile, folder, failure=failure)
+    tag = _build(engine, root, ensure_base(engine, root, progress), progress)
     built = engine.image_id(tag)
     if built is None:
         raise ImageError(f"The engine built {tag} and has lost it since. Start again.")
     return BuiltImage(tag, built)
+
+
+def _build(engine: Engine, root: Path, base: str, progress: Progress) -> str:
+    """Build the image upon ``base`` and return its name."""
+    with tempfile.TemporaryDirectory(prefix="lightbox-image-") as folder:
+        # Copied before it is named: files that are edited during the build must not come under a name that
+        # belongs to other content.
+        context = Path(folder)
+        for name in _CONTENT:
+            _copy(root / name, context / name)
+        tag = image_tag(context)
+        _fill_wheelhouse(context, context / "wheelhouse", engine.machine(), progress)
+        progress("Building the wheel of the curation library")
+        _build_wheel(context, context / "project")
+        progress(f"Building the image {tag}")
+        dockerfile = str(context / "images" / "workspace" / "Dockerfile")
+        # The engine gives the name when the build is complete, so an interrupted one leaves none.
+        options = ["--network", "none", "--progress", "plain", "--build-arg", f"BASE={base}", "--tag", tag]
+        failure = "The workspace image was not built:"
+        engine.run("build", *options, "--file", dockerfile, folder, failure=failure)
+    return tag
 
 
 def _files(path: Path) -> Iterator[Path]:
@@ -240,8 +253,9 @@ def _files(path: Path) -> Iterator[Path]:
 
 
 def _copy(source: Path, target: Path) -> None:
-    """Copy the files that `image_tag` counts, and make the folder even if there are none."""
-    (target if source.is_dir() else target.parent).mkdir(parents=True, exist_ok=True)
+    """Copy the files that `image_tag` counts; a folder is made even if it holds none."""
+    if source.is_dir():
+        target.mkdir(parents=True)
     for file in _files(source):
         copy = target / file.relative_to(source)
         copy.parent.mkdir(parents=True, exist_ok=True)
@@ -250,27 +264,13 @@ def _copy(source: Path, target: Path) -> None:
         copy.chmod(0o755 if file.stat().st_mode & 0o100 else 0o644)
 
 
-def _build_wheel(root: Path, target: Path) -> None:
-    """Build the project's wheel into ``target``, from a copy that holds what a workspace shall hold."""
-    with tempfile.TemporaryDirectory(prefix="lightbox-wheel-") as folder:
-        source = Path(folder)
-        for name in ("curation", "mlops", "pyproject.toml", "LICENSE"):
-            _copy(root / name, source / name)
-        # pyproject.toml names the hub's half and the read-me as well; neither is wanted in a workspace.
-        (source / "hub_config").mkdir()
-        (source / "README.md").write_text("Lightbox, as installed in a workspace.\n", encoding="utf-8")
-        command = [
-            sys.executable,
-            "-m",
-            "pip",
-            "wheel",
-            "--quiet",
-            "--no-deps",
-            "--wheel-dir",
-            str(target),
-            folder,
-        ]
-        _run(command, "The wheel of this repository was not built:")
+def _build_wheel(source: Path, target: Path) -> None:
+    """Build the wheel of what a workspace shall hold into ``target``."""
+    # pyproject.toml names the hub's half and the read-me as well; neither is wanted in a workspace.
+    (source / "hub_config").mkdir()
+    (source / "README.md").write_text("Lightbox, as installed in a workspace.\n", encoding="utf-8")
+    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(target)]
+    _run([*command, str(source)], "The wheel of this repository was not built:")
 
 
 def _fill_wheelhouse(root: Path, target: Path, machine: str, progress: Progress) -> None:

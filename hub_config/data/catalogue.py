@@ -18,6 +18,7 @@ from hub_config.data.tables import Dataset, DatasetVersion
 from hub_config.database import Store
 from hub_config.errors import InvalidInputError, NotFoundError, StateError
 from hub_config.files import sync_folder, write_atomic
+from hub_config.processes import ProcessRef
 from hub_config.record.audit import AuditTrail
 from hub_config.record.events import DatasetAdded, DatasetVerified
 
@@ -112,6 +113,10 @@ class Catalogue:
                 f"Copying {source} needs {need / 2**30:.1f} GiB and {free / 2**30:.1f} GiB are free in {self._folder}. "
                 "Free space, or register the folder with --in-place."
             )
+        for stale in self._folder.glob(".incoming-*"):
+            if ProcessRef.of(int(stale.name.rpartition("-")[2])) is None:  # its writer was killed
+                _make_writable(stale)
+                shutil.rmtree(stale)
         staging = self._folder / f".incoming-{os.getpid()}"
         staging.mkdir(mode=0o700)
         try:
@@ -180,7 +185,7 @@ class Catalogue:
         """Return all versions, ordered by dataset and number."""
         statement = sa.select(Dataset, DatasetVersion).join(DatasetVersion).order_by(Dataset.id, DatasetVersion.version)
         with self._store.session() as session:
-            return [self._info(dataset, version) for dataset, version in session.execute(statement).tuples()]
+            return [self._info(dataset, version) for dataset, version in session.execute(statement)]
 
     def get(self, dataset: str, version: int | None = None) -> VersionInfo:
         """Return a version, the newest if ``version`` is None.

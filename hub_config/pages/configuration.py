@@ -24,8 +24,10 @@ def configure_pages(c: Any, instance: Instance, admission: Admission) -> None:
             "demo": settings.uses_dev_idp,
             "login_name": settings.identity.login_name,
             "contact": settings.contact,
+            "groups": sorted({group for groups in settings.identity.role_groups.values() for group in groups}),
         }
     }
+    c.JupyterHub.logo_file = str(PAGES / "static" / "logo.svg")
     c.JupyterHub.extra_handlers = [
         (r"/lightbox-static/(.*)", StaticFileHandler, {"path": str(PAGES / "static")}),
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -18,7 +19,6 @@ from hub_config.paths import ROOT
 from hub_config.services.dev_idp import personas
 
 _BY = "operator:demonstration"
-_PATIENTS = 4
 _SEED = 20260101
 _SYNTH_SECONDS = 600
 
@@ -36,6 +36,8 @@ def seed_demo(instance: Instance, say: Callable[[str], None]) -> None:
     marker = instance.state / "demo-seeded"
     if marker.exists():
         return
+    for stale in instance.state.glob(".cohort-*"):  # of an `up` that was killed
+        shutil.rmtree(stale)
     admission = Admission(instance, lambda name: Image("none", None))
     try:
         _seed_synthetic(instance, admission, say)
@@ -46,10 +48,11 @@ def seed_demo(instance: Instance, say: Callable[[str], None]) -> None:
 
 
 def _seed_synthetic(instance: Instance, admission: Admission, say: Callable[[str], None]) -> None:
-    say(f"Making a synthetic prostate MRI cohort of {_PATIENTS} patients")
+    patients = instance.settings.demo_patients
+    say(f"Making a synthetic prostate MRI cohort of {patients} patients")
     with tempfile.TemporaryDirectory(dir=instance.state, prefix=".cohort-") as folder:
         cohort = Path(folder) / "cohort"
-        make_cohort(cohort, _PATIENTS, _SEED)
+        make_cohort(cohort, patients, _SEED)
         admission.catalogue.add("synthetic-prostate", cohort, "Synthetic prostate MRI", _BY)
     _project(
         admission,
@@ -86,7 +89,7 @@ def make_cohort(folder: Path, patients: int, seed: int) -> None:
     ServiceError
         It fails; its last words are in the message.
     """
-    command = [sys.executable, "-m", "curation.cli", "synth", "--out", str(folder)]
+    command = [str(Path(sys.executable).parent / "curate"), "synth", "--out", str(folder)]
     command += ["--patients", str(patients), "--seed", str(seed), "--json"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=_SYNTH_SECONDS, check=False)
     if done.returncode:

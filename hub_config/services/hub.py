@@ -48,6 +48,7 @@ def proxy_service(instance: Instance) -> ServiceSpec:
         port=settings.port,
         address=settings.bind,
         health=f"http://127.0.0.1:{ports['proxy_api']}/api/routes",
+        back=f"{hub}/hub/api/proxy",  # a new proxy knows no routes: the hub is asked to give them at once
     )
 
 
@@ -76,7 +77,7 @@ def configure_hub(c: Any, instance: Instance) -> None:
     hub = c.JupyterHub
     hub.bind_url = f"http://{settings.bind}:{settings.port}"
     hub.hub_bind_url = hub.hub_connect_url = address
-    hub.db_url = f"sqlite:///{instance.state / 'hub.sqlite'}"
+    hub.db_url = f"sqlite:///{instance.store / 'hub.sqlite'}"
     hub.upgrade_db = True
     hub.cookie_secret = bytes.fromhex(instance.secret("cookie"))
     c.ConfigurableHTTPProxy.should_start = False
@@ -86,7 +87,7 @@ def configure_hub(c: Any, instance: Instance) -> None:
     hub.allow_named_servers = True
     hub.concurrent_spawn_limit = 20
     hub.load_roles = [
-        {"name": SUPERVISOR, "scopes": ["shutdown", "read:hub"], "services": [SUPERVISOR]},
+        {"name": SUPERVISOR, "scopes": ["shutdown", "read:hub", "proxy"], "services": [SUPERVISOR]},
         # No `access:servers` and no `tokens`: who runs the house does not read what is in the rooms.
         {
             "name": "lightbox-admin",

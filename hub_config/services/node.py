@@ -51,7 +51,14 @@ def install(folder: Path) -> None:
     """
     if is_installed(folder):
         return
-    command = [str(Path(sys.executable).parent / "npm"), "ci", "--omit=dev", "--no-audit", "--no-fund", "--ignore-scripts"]
+    command = [
+        str(Path(sys.executable).parent / "npm"),
+        "ci",
+        "--omit=dev",
+        "--no-audit",
+        "--no-fund",
+        "--ignore-scripts",
+    ]
     path = f"{Path(sys.executable).parent}:{os.environ.get('PATH', '/usr/bin:/bin')}"
     try:
         done = subprocess.run(

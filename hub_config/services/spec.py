@@ -31,6 +31,8 @@ class ServiceSpec:
         Parts that must be ready before this one starts.
     address : str
         Address of ``port``.
+    back : str or None
+        URL that is told (POST, with the supervisor's token) when the part is ready again after a restart.
     """
 
     name: str
@@ -40,6 +42,7 @@ class ServiceSpec:
     health: str | None = None
     needs: tuple[str, ...] = ()
     address: str = "127.0.0.1"
+    back: str | None = None
 
 
 def registered_services(instance: Instance) -> list[ServiceSpec]:

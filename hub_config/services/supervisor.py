@@ -52,6 +52,7 @@ class Child:
     restarts: int = 0
     started_at: float = 0.0
     next_start: float = 0.0
+    untold: bool = False  # it was started again, and who relies on it has not been told
 
 
 @contextmanager
@@ -203,12 +204,23 @@ class Supervisor:
                     delay,
                 )
                 child.process, child.state, child.next_start = None, "failed", now + delay
+                child.untold = child.spec.back is not None
                 self._enter(self.phase)
             elif child.process is None and now >= child.next_start:
                 self._launch(child)
             elif child.state == "starting" and is_healthy(child.spec):
                 child.state = "ready"
                 self._enter(self.phase)
+            elif child.state == "ready" and child.untold:
+                child.untold = not self._tell(child.spec.back or "")
+
+    def _tell(self, url: str) -> bool:
+        """POST to the hub as the supervisor; return whether it was taken."""
+        token = {"Authorization": f"token {self.instance.secret(SUPERVISOR)}"}
+        try:
+            return httpx.post(url, headers=token, timeout=5, trust_env=False).is_success
+        except httpx.HTTPError:
+            return False
 
     def _shut_down(self, outcome: str, message: str) -> None:
         self._enter("stopping")
@@ -262,7 +274,7 @@ class Supervisor:
                 for child in self.children
             ],
         }
-        write_atomic(self.instance.run / "status.json", json.dumps(content))
+        write_atomic(self.instance.run / "status.json", json.dumps(content), mode=0o600)
 
 
 def is_healthy(spec: ServiceSpec) -> bool:

@@ -49,7 +49,7 @@ def run_checks(arguments: list[str], say: Say) -> int:
         failed = (
             [] if arguments else [name for name, command in _static_checks().items() if not _run(name, command, say)]
         )
-        if not _run("Tests", [sys.executable, "-m", "pytest", *_markers(say), *arguments], say):
+        if not _run("Tests", [sys.executable, "-m", "pytest", *arguments], say):
             failed.append("Tests")
     if failed:
         say(f"[bold red]Failed:[/] {', '.join(failed)}")
@@ -98,23 +98,6 @@ def _install_packages(say: Say) -> None:
 
 def _have(program: str) -> bool:
     return shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin") is not None
-
-
-def _markers(say: Say) -> list[str]:
-    """Leave out, and name, the tests that this machine cannot run."""
-    unable = []
-    try:
-        Engine().close()
-    except LightboxError:
-        unable.append("docker")
-    if not _have("chromium"):
-        unable.append("browser")
-    if not Path("/dev/nvidiactl").exists():
-        unable.append("gpu")
-    if not unable:
-        return []
-    say(f"Skipped on this machine: tests marked {', '.join(unable)}")
-    return ["-m", " and ".join(f"not {marker}" for marker in unable)]
 
 
 @contextmanager

@@ -67,4 +67,5 @@ def host_config(plan: ServerPlan) -> dict[str, Any]:
         "group_add": [str(gid) for gid in plan.reader_gids],
         # The engine's own resolver would forward names to the host's; an internal network has no use for it.
         "dns": ["127.0.0.1"],
+        "dns_opt": ["timeout:1", "attempts:1"],  # a name that cannot be found is not waited for
     }

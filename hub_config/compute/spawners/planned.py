@@ -55,6 +55,7 @@ class PlannedSpawner(Spawner):
             raise _told(refusal, "refused", 403) from refusal
         self.plan = plan
         self.default_url = START_PAGE
+        self.orm_spawner.display_name = plan.project_title
         self.apply(plan)
 
     def _record_refusal(self, subject: str, profile: str | None, refusal: RefusedError) -> None:

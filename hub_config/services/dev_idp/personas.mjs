@@ -1,7 +1,7 @@
 // The people of the demonstration, read from a file that may change while the program runs.
 
-import { readFileSync } from 'node:fs';
-import { SettingError } from './settings.mjs';
+import { readFileSync } from "node:fs";
+import { SettingError } from "./settings.mjs";
 
 const SUBJECT = /^[0-9a-f]{40}@lifescience-ri\.eu$/;
 
@@ -12,7 +12,7 @@ function check(key, persona) {
   if (!SUBJECT.test(persona?.sub)) {
     throw new SettingError(`Persona "${key}": sub must be 40 hexadecimal digits and @lifescience-ri.eu.`);
   }
-  if (typeof persona.claims?.name !== 'string' || typeof persona.description !== 'string') {
+  if (typeof persona.claims?.name !== "string" || typeof persona.description !== "string") {
     throw new SettingError(`Persona "${key}" needs a description and claims with a name.`);
   }
   if (!Array.isArray(persona.visas ?? [])) {
@@ -23,7 +23,7 @@ function check(key, persona) {
 function read(path) {
   let entries;
   try {
-    entries = Object.entries(JSON.parse(readFileSync(path, 'utf8')));
+    entries = Object.entries(JSON.parse(readFileSync(path, "utf8")));
   } catch (error) {
     throw new SettingError(`LIGHTBOX_IDP_PERSONAS: cannot read ${path}: ${error.message}`, { cause: error });
   }

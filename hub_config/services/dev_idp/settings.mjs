@@ -12,7 +12,7 @@ function required(environment, name) {
 
 function webAddress(name, text) {
   const url = URL.parse(text);
-  if (!url || !['http:', 'https:'].includes(url.protocol)) {
+  if (!url || !["http:", "https:"].includes(url.protocol)) {
     throw new SettingError(`${name} must be an http or https address, not "${text}".`);
   }
   return url;
@@ -28,38 +28,40 @@ function port(environment, name) {
 }
 
 function refuseUnlessDemo(mode) {
-  if (mode !== 'demo') {
-    const found = mode ? `"${mode}"` : 'not set';
+  if (mode !== "demo") {
+    const found = mode ? `"${mode}"` : "not set";
     throw new SettingError(
-      'The demonstration login gives anybody any role, so it starts only with LIGHTBOX_MODE=demo;'
-      + ` LIGHTBOX_MODE is ${found}.`,
+      "The demonstration login gives anybody any role, so it starts only with LIGHTBOX_MODE=demo;" +
+        ` LIGHTBOX_MODE is ${found}.`,
     );
   }
 }
 
 export function readSettings(environment, defaultPersonas) {
   refuseUnlessDemo(environment.LIGHTBOX_MODE);
-  const issuer = required(environment, 'LIGHTBOX_IDP_ISSUER');
-  const issuerUrl = webAddress('LIGHTBOX_IDP_ISSUER', issuer);
+  const issuer = required(environment, "LIGHTBOX_IDP_ISSUER");
+  const issuerUrl = webAddress("LIGHTBOX_IDP_ISSUER", issuer);
   if (issuerUrl.search || issuerUrl.hash) {
-    throw new SettingError('LIGHTBOX_IDP_ISSUER must have neither a query nor a fragment.');
+    throw new SettingError("LIGHTBOX_IDP_ISSUER must have neither a query nor a fragment.");
   }
-  const redirectUris = required(environment, 'LIGHTBOX_IDP_REDIRECT_URIS')
-    .split(',').map((uri) => uri.trim()).filter(Boolean);
+  const redirectUris = required(environment, "LIGHTBOX_IDP_REDIRECT_URIS")
+    .split(",")
+    .map((uri) => uri.trim())
+    .filter(Boolean);
   if (redirectUris.length === 0) {
-    throw new SettingError('LIGHTBOX_IDP_REDIRECT_URIS names no address.');
+    throw new SettingError("LIGHTBOX_IDP_REDIRECT_URIS names no address.");
   }
-  const clientOrigins = redirectUris.map((uri) => webAddress('LIGHTBOX_IDP_REDIRECT_URIS', uri).origin);
+  const clientOrigins = redirectUris.map((uri) => webAddress("LIGHTBOX_IDP_REDIRECT_URIS", uri).origin);
   return Object.freeze({
     issuer,
     // Where browser and hub reach the provider: these come from the issuer, whatever a request claims.
     host: issuerUrl.host,
     protocol: issuerUrl.protocol.slice(0, -1),
-    mount: issuerUrl.pathname.replace(/\/+$/, ''),
-    bind: environment.LIGHTBOX_IDP_BIND?.trim() || '127.0.0.1',
-    port: port(environment, 'LIGHTBOX_IDP_PORT'),
-    clientId: required(environment, 'LIGHTBOX_IDP_CLIENT_ID'),
-    clientSecret: required(environment, 'LIGHTBOX_IDP_CLIENT_SECRET'),
+    mount: issuerUrl.pathname.replace(/\/+$/, ""),
+    bind: environment.LIGHTBOX_IDP_BIND?.trim() || "127.0.0.1",
+    port: port(environment, "LIGHTBOX_IDP_PORT"),
+    clientId: required(environment, "LIGHTBOX_IDP_CLIENT_ID"),
+    clientSecret: required(environment, "LIGHTBOX_IDP_CLIENT_SECRET"),
     redirectUris,
     clientOrigins: [...new Set(clientOrigins)],
     personas: environment.LIGHTBOX_IDP_PERSONAS?.trim() || defaultPersonas,

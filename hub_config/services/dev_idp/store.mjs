@@ -39,11 +39,11 @@ export class MemoryStore {
   }
 
   async findByUid(uid) {
-    return this.#findBy('uid', uid);
+    return this.#findBy("uid", uid);
   }
 
   async findByUserCode(userCode) {
-    return this.#findBy('userCode', userCode);
+    return this.#findBy("userCode", userCode);
   }
 
   async consume(id) {

@@ -1,0 +1,171 @@
+"""Reading the study or the studies of a folder."""
+
+from __future__ import annotations
+
+import datetime
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from curation.assembly import assemble
+from curation.dicom_io import Progress, Scan, Source, find_files, scan
+from curation.errors import MissingDataError, SeveralStudiesError
+from curation.geometry import Plane
+from curation.headers import SliceHeader
+from curation.problems import Problem
+from curation.series import Role, Series
+
+_LISTED = 10  # how many studies an error names before it says "and n more"
+
+
+@dataclass(frozen=True, eq=False)
+class Study:
+    """One study of one patient.
+
+    Parameters
+    ----------
+    uid : str
+        Study Instance UID.
+    patient_id : str
+        Patient ID; empty where absent.
+    date : datetime.date or None
+        Study Date.
+    series : tuple of Series
+        In order of Series Number.
+    problems : tuple of Problem
+        Files that could not be used, and why there is no default static series.
+    default_static : Series or None
+        The axial T2-weighted stack of a single volume that other series are aligned to; of several the
+        last acquired. Results of this package are never chosen.
+    """
+
+    uid: str
+    patient_id: str
+    date: datetime.date | None
+    series: tuple[Series, ...]
+    problems: tuple[Problem, ...]
+    default_static: Series | None
+
+    def __repr__(self) -> str:
+        return f"<Study {self.patient_id or self.uid} {self.date or ''}: {len(self.series)} series>"
+
+    def with_role(self, role: Role, plane: Plane | None = None) -> tuple[Series, ...]:
+        """Return the series of one role, and of one plane if that is given."""
+        return tuple(s for s in self.series if s.role == role and plane in (None, s.plane))
+
+
+def read_study(source: Source, *, progress: Progress | None = None) -> Study:
+    """Read one study.
+
+    Parameters
+    ----------
+    source : path or iterable of paths
+        A folder, whatever its inner order, or a list of files.
+    progress : callable, optional
+        Called with the number of headers read and of all files.
+
+    Returns
+    -------
+    Study
+        Pixel data are read when a volume is asked for.
+
+    Raises
+    ------
+    MissingDataError
+        If there is nothing, or nothing of it is DICOM.
+    UnsupportedSourceError
+        If an archive or a web address is given.
+    SeveralStudiesError
+        If there are several studies; the message lists them.
+
+    Examples
+    --------
+    >>> study = read_study("/datasets/demo/Synthetic-01/2026-01-05")  # doctest: +SKIP
+    >>> study.default_static.volume().spacing_mm  # doctest: +SKIP
+    (3.6, 0.7, 0.7)
+    """
+    studies = read_studies(source, progress=progress)
+    if len(studies) == 1:
+        return studies[0]
+    lines = [f"  {study.patient_id or '?'}  {study.date or '?'}  {study.uid}" for study in studies[:_LISTED]]
+    if len(studies) > _LISTED:
+        lines.append(f"  and {len(studies) - _LISTED} more")
+    raise SeveralStudiesError(
+        f"Expected one study; {len(studies)} are here:\n"
+        + "\n".join(lines)
+        + "\nGive the folder of one of them, or use read_studies."
+    )
+
+
+def read_studies(source: Source, *, progress: Progress | None = None) -> tuple[Study, ...]:
+    """Read all studies of a folder or list of files.
+
+    Parameters and errors as in `read_study`, except that several studies are no error.
+
+    Returns
+    -------
+    tuple of Study
+        Sorted by patient, date and identifier; not empty.
+    """
+    files = find_files(source)
+    found = scan(files, progress)
+    if not found.headers:
+        raise MissingDataError(_nothing_found(files, found.problems))
+    by_uid: dict[str, list[SliceHeader]] = defaultdict(list)
+    for header in found.headers:
+        by_uid[header.study_uid].append(header)
+    problems = _problems_by_study(by_uid, found)
+    studies = [_study(headers, problems[uid]) for uid, headers in by_uid.items()]
+    return tuple(sorted(studies, key=lambda s: (s.patient_id, s.date or datetime.date.min, s.uid)))
+
+
+def _nothing_found(files: Sequence[Path], problems: Sequence[Problem]) -> str:
+    first = f" The first of them: {problems[0]}" if problems else ""
+    return (
+        f"No DICOM image among {len(files)} file(s) in {files[0].parent}.{first} "
+        "Give the folder or the list of the DICOM files of a study."
+    )
+
+
+def _problems_by_study(by_uid: dict[str, list[SliceHeader]], found: Scan) -> dict[str, list[Problem]]:
+    """Give each bad file to the studies that have files in or below its folder, or else to all of them."""
+    folders = {uid: {folder for header in headers for folder in header.path.parents} for uid, headers in by_uid.items()}
+    result: dict[str, list[Problem]] = {uid: [] for uid in by_uid}
+    for problem in found.problems:
+        places = {path.parent for path in problem.paths}
+        near = [uid for uid in by_uid if folders[uid] & places]
+        for uid in near or by_uid:
+            result[uid].append(problem)
+    return result
+
+
+def _study(headers: list[SliceHeader], problems: list[Problem]) -> Study:
+    first = headers[0]
+    series = assemble(headers, problems)
+    static, reason = _default_static(series, headers)
+    patients = sorted({header.patient_id for header in headers})
+    own = [Problem("several-patients", f"One study bears several Patient IDs: {', '.join(patients)}.")]
+    return Study(
+        uid=first.study_uid,
+        patient_id=first.patient_id,
+        date=first.study_date,
+        series=series,
+        problems=(*problems, *(own if len(patients) > 1 else ()), *((reason,) if reason else ())),
+        default_static=static,
+    )
+
+
+def _default_static(series: tuple[Series, ...], headers: list[SliceHeader]) -> tuple[Series | None, Problem | None]:
+    """Choose the series that others are aligned to, or say why there is none."""
+    axial = [s for s in series if s.role == "t2w" and s.plane == "axial" and not s.curation_result]
+    usable = [s for s in axial if s.regular and s.n_volumes == 1]
+    if usable:
+        acquired = {h.series_uid: h.acquired_us or 0 for h in headers}
+        return max(usable, key=lambda s: (acquired[s.uid], s.number or 0)), None
+    if axial:
+        names = ", ".join(repr(s.description or s.uid) for s in axial)
+        text = f"No static series: of the axial T2w series ({names}) none is one regular volume."
+    else:
+        text = "No static series: there is no axial T2w series."
+    return None, Problem("no-static-series", text)

@@ -1,0 +1,76 @@
+"""`start` on the host, as the process spawner uses it: the server is a stub that prints its arguments."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture
+def stub(tmp_path: Path) -> Path:
+    script = tmp_path / "python"
+    script.write_text('#!/bin/sh\necho "$@"\n')
+    script.chmod(0o755)
+    return script
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    (tmp_path / "home").mkdir()
+    return tmp_path / "home"
+
+
+def start(root: Path, home: Path, stub: Path, notebooks: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(home),
+        "LIGHTBOX_NOTEBOOKS": str(notebooks),
+        "LIGHTBOX_PYTHON": str(stub),
+    }
+    command = [str(root / "images" / "workspace" / "start"), *arguments]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=20, check=True)
+
+
+def test_hands_over_to_the_given_python(root: Path, home: Path, stub: Path, tmp_path: Path) -> None:
+    result = start(root, home, stub, tmp_path / "absent", "--port=1", "--x=a b")
+    assert result.stdout == "-m jupyterhub.singleuser --port=1 --x=a b\n"
+    assert list(home.iterdir()) == []
+
+
+def test_copies_what_is_absent(root: Path, home: Path, stub: Path, tmp_path: Path) -> None:
+    notebooks = tmp_path / "notebooks"
+    (notebooks / "in a folder").mkdir(parents=True)
+    (notebooks / "one.ipynb").write_text("one")
+    (notebooks / "in a folder" / "two.ipynb").write_text("two")
+    (notebooks / "in a folder" / "two.ipynb").chmod(0o444)
+    start(root, home, stub, notebooks)
+    assert (home / "one.ipynb").read_text() == "one"
+    copy = home / "in a folder" / "two.ipynb"
+    assert copy.read_text() == "two"
+    assert copy.stat().st_mode & 0o200
+    assert len(list(home.rglob("*"))) == 3
+
+
+def test_overwrites_nothing(root: Path, home: Path, stub: Path, tmp_path: Path) -> None:
+    notebooks = tmp_path / "notebooks"
+    notebooks.mkdir()
+    for name in ("changed", "linked", "folder"):
+        (notebooks / name).write_text("shipped")
+    (home / "changed").write_text("mine")
+    (home / "linked").symlink_to(tmp_path / "nowhere")
+    (home / "folder").mkdir()
+    start(root, home, stub, notebooks)
+    assert (home / "changed").read_text() == "mine"
+    assert not (tmp_path / "nowhere").exists()
+    assert list((home / "folder").iterdir()) == []
+
+
+def test_starts_also_when_nothing_can_be_copied(root: Path, home: Path, stub: Path, tmp_path: Path) -> None:
+    notebooks = tmp_path / "notebooks"
+    (notebooks / "folder").mkdir(parents=True)
+    (home / "folder").write_text("a file where a folder should come")
+    result = start(root, home, stub, notebooks)
+    assert result.stdout.startswith("-m jupyterhub.singleuser")
