@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import shutil
-import socket
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from benchmarks.support.workspace import free_port
 from hub_config.compute.spawners.engine import Engine
 from hub_config.errors import LightboxError
 from hub_config.settings import Settings
@@ -54,10 +54,3 @@ def state() -> Iterator[Path]:
 def settings(state: Path) -> Settings:
     """Demonstration settings in a fresh state directory."""
     return Settings(state=state, port=free_port())
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -71,7 +71,7 @@ class BuiltImage:
 
 
 @dataclass(frozen=True)
-class Engine:
+class DockerCli:
     """The docker command line. It builds images; containers are run through the engine's API.
 
     Parameters
@@ -83,7 +83,7 @@ class Engine:
     command: str
 
     @classmethod
-    def find(cls) -> Engine:
+    def find(cls) -> DockerCli:
         """Find a client whose engine answers.
 
         The distribution's client comes first: others on PATH may lack buildx and then refuse to build.
@@ -143,7 +143,7 @@ def image_tag(root: Path) -> str:
     return f"lightbox/workspace:{digest.hexdigest()[:12]}"
 
 
-def ensure_base(engine: Engine, root: Path, progress: Progress) -> str:
+def ensure_base(engine: DockerCli, root: Path, progress: Progress) -> str:
     """Return the name of an image to build upon; make or fetch one if there is none.
 
     What is on the engine is taken first. Then packages are preferred to a registry: they come from the
@@ -151,7 +151,7 @@ def ensure_base(engine: Engine, root: Path, progress: Progress) -> str:
 
     Parameters
     ----------
-    engine : Engine
+    engine : DockerCli
     root : Path
         The repository.
     progress : callable
@@ -170,7 +170,7 @@ def ensure_base(engine: Engine, root: Path, progress: Progress) -> str:
     return _make_base(engine, script, own, progress)
 
 
-def _make_base(engine: Engine, script: Path, own: str, progress: Progress) -> str:
+def _make_base(engine: DockerCli, script: Path, own: str, progress: Progress) -> str:
     reasons = []
     if os.geteuid() == 0 and shutil.which("debootstrap"):
         progress("Making a Debian base image from packages (about a minute)")
@@ -208,7 +208,7 @@ def ensure_image(root: Path, progress: Progress) -> BuiltImage:
     ImageError
         No engine, no base, no wheels, or the build failed.
     """
-    engine = Engine.find()
+    engine = DockerCli.find()
     tag = image_tag(root)
     found = engine.image_id(tag)
     if found:
@@ -220,7 +220,7 @@ def ensure_image(root: Path, progress: Progress) -> BuiltImage:
     return BuiltImage(tag, built)
 
 
-def _build(engine: Engine, root: Path, base: str, progress: Progress) -> str:
+def _build(engine: DockerCli, root: Path, base: str, progress: Progress) -> str:
     """Build the image upon ``base`` and return its name."""
     with tempfile.TemporaryDirectory(prefix="lightbox-image-") as folder:
         # Copied before it is named: files that are edited during the build must not come under a name that

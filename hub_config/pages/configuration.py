@@ -24,7 +24,7 @@ def configure_pages(c: Any, instance: Instance, admission: Admission) -> None:
             "demo": settings.uses_dev_idp,
             "login_name": settings.identity.login_name,
             "contact": settings.contact,
-            "groups": sorted({group for groups in settings.identity.role_groups.values() for group in groups}),
+            "groups": list(settings.identity.role_groups.get("users", ())),
         }
     }
     c.JupyterHub.logo_file = str(PAGES / "static" / "logo.svg")

@@ -19,7 +19,7 @@ from hub_config.compute.spawners.processes import publish_runtime
 from hub_config.compute.workspace_image import ensure_image
 from hub_config.errors import LightboxError, ServiceError, StateError
 from hub_config.instance import Instance, open_instance, running_instance, store_image, store_settings
-from hub_config.paths import ROOT
+from hub_config.paths import ROOT, VENV
 from hub_config.processes import ProcessRef, end_processes, processes_of_user
 from hub_config.services import node
 from hub_config.services.demo import seed_demo
@@ -156,7 +156,7 @@ def check_reachable(instance: Instance) -> None:
     """
     if os.geteuid() != 0:
         return
-    for place in (instance.state, Path(sys.prefix), Path(sys.executable).resolve()):
+    for place in (instance.state, VENV, (VENV / "bin" / "python").resolve()):
         closed = next((p for p in (place, *place.parents) if not p.stat().st_mode & 0o001), None)
         if closed is not None:
             raise StateError(

@@ -19,11 +19,11 @@ import pytest
 import yaml
 
 from benchmarks.support.visitor import Visitor
+from benchmarks.support.workspace import Workspace, free_port, lightbox, remove_workspace, start_workspace
 from hub_config.paths import ROOT
 from hub_config.processes import ProcessRef
 from hub_config.services.supervisor import is_running, read_status
-from tests.conftest import free_port
-from tests.end_to_end.conftest import SETTINGS, Workspace, lightbox, remove_workspace, start_workspace
+from tests.end_to_end.conftest import SETTINGS
 
 pytestmark = pytest.mark.slow
 
@@ -55,7 +55,7 @@ def service(workspace: Workspace, name: str) -> ProcessRef:
 @contextlib.contextmanager
 def temporary(**changes: Any) -> Iterator[Workspace]:
     """A workspace of one test's own."""
-    workspace = start_workspace("process", **changes)
+    workspace = start_workspace("process", **{**SETTINGS, **changes})
     try:
         yield workspace
     finally:

@@ -10,8 +10,8 @@ import time
 import pytest
 
 from benchmarks.support.visitor import Visitor
+from benchmarks.support.workspace import Workspace, docker
 from hub_config.record.events import ServerRefused, ServerStarted
-from tests.end_to_end.conftest import Workspace, docker
 
 LIST = "import os; print(sorted(os.listdir(os.environ['LIGHTBOX_DATASETS'])))"
 WRITE = """

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from hub_config.compute.workspace_image import BuiltImage, Engine, ImageError, ensure_image
+from hub_config.compute.workspace_image import BuiltImage, DockerCli, ImageError, ensure_image
 
 ROOT = Path(__file__).parents[2]
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -27,20 +27,20 @@ def root() -> Path:
 
 
 @pytest.fixture(scope="session")
-def engine() -> Engine:
+def engine() -> DockerCli:
     try:
-        return Engine.find()
+        return DockerCli.find()
     except ImageError as error:
         pytest.skip(str(error))
 
 
 @pytest.fixture(scope="session")
-def image(engine: Engine) -> BuiltImage:
+def image(engine: DockerCli) -> BuiltImage:
     return ensure_image(ROOT, lambda _line: None)
 
 
 @pytest.fixture
-def home(engine: Engine) -> Iterator[str]:
+def home(engine: DockerCli) -> Iterator[str]:
     """Give a fresh named volume."""
     name = f"lightbox-test-{uuid.uuid4().hex[:12]}"
     engine.run("volume", "create", name, failure="no volume:")
@@ -49,7 +49,7 @@ def home(engine: Engine) -> Iterator[str]:
 
 
 @pytest.fixture
-def run_image(engine: Engine) -> Iterator[Run]:
+def run_image(engine: DockerCli) -> Iterator[Run]:
     """Run a command in a container of an image; containers are removed also if the command hangs."""
     names = []
 

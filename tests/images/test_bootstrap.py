@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from hub_config.compute.workspace_image import Engine, ensure_base
+from hub_config.compute.workspace_image import DockerCli, ensure_base
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -102,7 +102,7 @@ def test_passwords_stay_out_of_the_image(script: str) -> None:
 
 
 @pytest.mark.docker
-def test_base_makes_environments_and_has_a_working_apt(engine: Engine, root: Path, run_image: Run) -> None:
+def test_base_makes_environments_and_has_a_working_apt(engine: DockerCli, root: Path, run_image: Run) -> None:
     base = ensure_base(engine, root, lambda _line: None)
     code = (
         "python3 -m venv /tmp/v && /tmp/v/bin/pip --version >&2 && apt-get check >&2 && "

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from hub_config.compute.workspace_image import BuiltImage, Engine, ensure_image, image_tag
+from hub_config.compute.workspace_image import BuiltImage, DockerCli, ensure_image, image_tag
 
 pytestmark = pytest.mark.docker
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -93,7 +93,7 @@ def test_nothing_of_the_build_is_left(workspace: Run) -> None:
     assert workspace("sh", "-c", f"{code}; true").stdout == ""
 
 
-def test_no_secrets_in_environment_and_history(image: BuiltImage, engine: Engine, workspace: Run) -> None:
+def test_no_secrets_in_environment_and_history(image: BuiltImage, engine: DockerCli, workspace: Run) -> None:
     environment = workspace("env").stdout.upper()
     history = engine.run("history", "--no-trunc", image.name, failure="no history:").upper()
     for word in ("TOKEN", "SECRET", "PASSWORD", "PROXY", "INDEX_URL"):

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from hub_config.compute import workspace_image
-from hub_config.compute.workspace_image import Engine, ImageError, ensure_base, image_tag
+from hub_config.compute.workspace_image import DockerCli, ImageError, ensure_base, image_tag
 
 
 @pytest.fixture
@@ -86,13 +86,13 @@ def test_tag_follows_names_and_execute_permission(checkout: Path) -> None:
     assert len(tags) == 3
 
 
-def fake_engine(folder: Path, pull: str, images: str = "") -> Engine:
+def fake_engine(folder: Path, pull: str, images: str = "") -> DockerCli:
     """Make an engine that knows the images named in a shell pattern and pulls with a shell command."""
     command = folder / "docker"
     listing = f"case $5 in {images}) echo sha256:1;; esac" if images else ":"
     command.write_text(f'#!/bin/sh\ncase "$1" in\nimage) {listing};;\npull) {pull};;\nesac\n')
     command.chmod(0o755)
-    return Engine(str(command))
+    return DockerCli(str(command))
 
 
 def test_base_on_the_engine_is_taken(checkout: Path, tmp_path: Path) -> None:
@@ -128,7 +128,7 @@ def test_engine_that_does_not_answer(tmp_path: Path) -> None:
     command.write_text("#!/bin/sh\necho Cannot connect >&2; exit 1\n")
     command.chmod(0o755)
     with pytest.raises(ImageError, match=r"does not answer[\s\S]*Cannot connect"):
-        Engine(str(command)).machine()
+        DockerCli(str(command)).machine()
 
 
 def test_damaged_wheel_is_not_taken_from_the_cache(tmp_path: Path) -> None:

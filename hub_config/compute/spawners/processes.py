@@ -11,7 +11,6 @@ import asyncio
 import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +24,7 @@ from hub_config.database import Store
 from hub_config.errors import ServiceError
 from hub_config.files import write_atomic
 from hub_config.instance import Instance
-from hub_config.paths import ROOT
+from hub_config.paths import ROOT, VENV
 from hub_config.processes import ProcessRef, end_processes, processes_of_user
 
 UID_BASE = 1_950_000_000  # far from accounts, sub-ids and the gids of datasets
@@ -53,12 +52,12 @@ class ProcessSpawner(PlannedSpawner):
             **plan.environment,
             "LIGHTBOX_DATASETS": str(self._datasets),
             "LIGHTBOX_NOTEBOOKS": str(runtime / "notebooks"),
-            "LIGHTBOX_PYTHON": sys.executable,
+            "LIGHTBOX_PYTHON": str(VENV / "bin" / "python"),
             "HOME": str(self._home),
             "USER": "jovyan",
             "LOGNAME": "jovyan",
             "LANG": "C.UTF-8",
-            "PATH": f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin",
+            "PATH": f"{VENV / 'bin'}:/usr/local/bin:/usr/bin:/bin",
             "JUPYTER_CONFIG_PATH": str(runtime / "images" / "workspace"),
             "PYTHONPATH": str(runtime),
         }

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from benchmarks.support.workspace import free_port
 from hub_config.errors import ServiceError, StateError
 from hub_config.files import write_atomic
 from hub_config.instance import Instance, open_instance, store_settings
@@ -19,7 +20,6 @@ from hub_config.services.spec import ServiceSpec, in_order
 from hub_config.services.supervisor import end_leftovers, is_running, read_status, supervisor_lock
 from hub_config.services.workspace import bring_down, check_port
 from hub_config.settings import Settings
-from tests.conftest import free_port
 
 # A supervisor over two little web servers, as its own program: it takes over signals.
 PROGRAM = """
