@@ -13,6 +13,7 @@ import secrets
 import socket
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from hub_config.errors import StateError
 from hub_config.files import read_or_create_secret, write_atomic
@@ -153,6 +154,22 @@ def default_state() -> Path:
 def store_settings(settings: Settings) -> None:
     """Keep the settings in force where the services of the instance find them."""
     write_atomic(settings.state / "run" / "settings.json", settings.model_dump_json(indent=1), mode=0o600)
+
+
+def remember_choices(state: Path, choices: dict[str, Any]) -> None:
+    """Keep what was chosen on the command line, over what was chosen before."""
+    if choices:
+        state.mkdir(mode=0o711, parents=True, exist_ok=True)
+        write_atomic(state / "choices.json", json.dumps({**remembered_choices(state), **choices}), mode=0o600)
+
+
+def remembered_choices(state: Path) -> dict[str, Any]:
+    """Return what was chosen on the command line before."""
+    try:
+        stored = json.loads((state / "choices.json").read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError, json.JSONDecodeError):
+        return {}
+    return stored if isinstance(stored, dict) else {}
 
 
 def store_image(instance: Instance, name: str) -> None:

@@ -8,6 +8,7 @@ settings are loaded, not when somebody logs in. ``docs/settings.md`` lists every
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
@@ -144,7 +145,9 @@ class Settings(_Model):
         "`auto`: containers where a Docker engine answers.",
     )
     database_url: str | None = Field(
-        default=None, description="SQLAlchemy URL of the store. Default: SQLite in the state directory."
+        default=None,
+        description="SQLAlchemy URL of the store. Default: SQLite in the state directory. PostgreSQL: "
+        "postgresql+psycopg://user@host/database.",
     )
     contact: str | None = Field(
         default=None, description="Whom people ask for access; shown on the pages that refuse something."
@@ -204,6 +207,9 @@ def _check_production(settings: Settings) -> None:
         if url is None or urlsplit(url).scheme != "https":
             raise ValueError(f"mode is production: {name} must be an https URL, got {url}")
 
+    if urlsplit(str(settings.public_url)).path.strip("/"):
+        raise ValueError(f"public_url must not have a path: the hub lives at the root, got {settings.public_url}")
+
 
 def _is_loopback(bind: str) -> bool:
     try:
@@ -212,13 +218,15 @@ def _is_loopback(bind: str) -> bool:
         return bind == "localhost"
 
 
-def load_settings(file: Path | None, **overrides: Any) -> Settings:
+def load_settings(file: Path | None, fallback: Mapping[str, Any] | None = None, /, **overrides: Any) -> Settings:
     """Read the settings file and put the command line's choices over it.
 
     Parameters
     ----------
     file : Path or None
         A YAML file; None: defaults only.
+    fallback : mapping, optional
+        Fields that hold where the file is silent.
     **overrides
         Fields given on the command line; those that are None are ignored.
 
@@ -231,7 +239,7 @@ def load_settings(file: Path | None, **overrides: Any) -> Settings:
     SettingsError
         The file cannot be read, a field is unknown or malformed, or two fields contradict each other.
     """
-    values: dict[str, Any] = {}
+    values: dict[str, Any] = dict(fallback or {})
     if file is not None:
         try:
             loaded = yaml.safe_load(file.read_text(encoding="utf-8"))

@@ -25,9 +25,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         "gpu": None if Path("/dev/nvidiactl").exists() else "this machine has no GPU",
     }
     for item in items:
+        item.add_marker(pytest.mark.xdist_group(_group(item)))
         for marker, reason in missing.items():
             if reason and marker in item.keywords:
                 item.add_marker(pytest.mark.skip(reason=reason))
+
+
+def _group(item: pytest.Item) -> str:
+    """Return what a test shares with others: tests of a group run one after the other in one process."""
+    assert isinstance(item, pytest.Function)
+    kind = getattr(item, "callspec", None)
+    names = {*item.fixturenames, f"{kind.params.get('workspace', '')}_workspace" if kind else ""}
+    shared = names & {"process_workspace", "docker_workspace", "cohort", "image"}
+    return "+".join(sorted(shared)) or item.nodeid
 
 
 def _engine_answers() -> bool:

@@ -30,7 +30,7 @@ develop.register(app)
 def main() -> None:
     """Run the command line; a known error becomes one message and exit status 1."""
     try:
-        app()
+        app(prog_name="lightbox")
     except LightboxError as error:
         if "--json" in sys.argv:
             sys.stdout.write(json.dumps({"error": str(error)}) + "\n")

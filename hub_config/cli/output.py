@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import getpass
 import json
 import os
+import pwd
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -20,10 +20,10 @@ from rich.table import Table
 from hub_config.compute.admission import Admission
 from hub_config.compute.server_plan import Image
 from hub_config.data.manifest import Progress as Tick
-from hub_config.instance import default_state, open_instance, running_instance
-from hub_config.settings import Settings
+from hub_config.instance import default_state, running_instance
 
-people = Console()
+# A pipe has no width: 80 columns would break ids in the middle.
+people = Console(width=None if sys.stdout.isatty() else 200)
 errors = Console(stderr=True)
 
 StateOption = Annotated[
@@ -42,25 +42,38 @@ def state_dir(state: Path | None) -> Path:
     return (state or default_state()).expanduser().absolute()
 
 
+_NO_LOGIN = 2**32 - 1
+
+
 def operator() -> str:
-    """Return who uses the command line, for the audit trail: the account before sudo, if any."""
-    return f"operator:{os.environ.get('SUDO_USER') or getpass.getuser()}"
+    """Return who uses the command line, for the audit trail.
+
+    The kernel knows who logged in, through sudo and su (proc(5), loginuid); environment variables, which anybody
+    can set, are not asked.
+    """
+    try:
+        uid = int(Path("/proc/self/loginuid").read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        uid = _NO_LOGIN
+    if uid == _NO_LOGIN:
+        uid = os.getuid()
+    try:
+        return f"operator:{pwd.getpwuid(uid).pw_name}"
+    except KeyError:
+        return f"operator:{uid}"
 
 
 @contextmanager
 def admission(state: Path | None) -> Iterator[Admission]:
-    """Give the rules and the store of an instance; found the store if the directory is new."""
-    folder = state_dir(state)
-    instance = (
-        running_instance(folder)
-        if (folder / "run" / "settings.json").exists()
-        else open_instance(Settings(state=folder))
-    )
-    rules = Admission(instance, lambda name: Image("none", None))
+    """Give the rules and the store of the workspace in a state directory."""
+    rules = Admission(running_instance(state_dir(state)), lambda name: Image("none", None))
     try:
         yield rules
     finally:
         rules.store.close()
+
+
+_WHOLE = frozenset({"project", "dataset", "service", "check", "added", "at", "size", "version"})
 
 
 def show(
@@ -72,7 +85,7 @@ def show(
         return
     table = Table(title=title, title_justify="left", header_style="bold")
     for column in columns:
-        table.add_column(column, overflow="fold")
+        table.add_column(column, overflow="fold", no_wrap=column in _WHOLE)
     for row in rows:
         table.add_row(*(escape(cell) for cell in row))
     people.print(table)
@@ -98,8 +111,8 @@ def byte_progress(label: str) -> Iterator[Tick]:
 def size(count: int) -> str:
     """Return a number of bytes for people."""
     value = float(count)
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if value < 1024 or unit == "GiB":
+    for unit in ("B", "kB", "MB", "GB"):
+        if value < 1000 or unit == "GB":
             return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
-        value /= 1024
+        value /= 1000
     raise AssertionError("unreachable")

@@ -13,7 +13,8 @@ from rich.table import Table
 
 from hub_config.cli.output import JsonOption, StateOption, errors, people, show, state_dir, tell
 from hub_config.errors import StateError
-from hub_config.instance import Instance
+from hub_config.instance import Instance, remember_choices, remembered_choices
+from hub_config.services.demo import real_data_is_there
 from hub_config.services.dev_idp import personas
 from hub_config.services.diagnosis import diagnose
 from hub_config.services.supervisor import is_running, read_status
@@ -48,31 +49,40 @@ def up(
     """Start the workspace; what is missing is prepared first."""
     folder = state_dir(state)
     file = config or (folder / "lightbox.yaml" if (folder / "lightbox.yaml").exists() else None)
-    settings = load_settings(file, state=folder, port=port, spawner=spawner)
+    given = {name: value for name, value in (("port", port), ("spawner", spawner)) if value is not None}
+    # What was chosen on the command line last holds until something else is chosen, there or in the file.
+    settings = load_settings(file, remembered_choices(folder), state=folder, **given)
     _refuse_other_port(settings, port)
     if foreground:
         if is_running(folder):
-            raise StateError(f"A workspace already runs in {folder}. Stop it first: ./lightbox down --state {folder}")
+            raise StateError(f"A workspace already runs in {folder}. Stop it first: {_command('down', folder)}")
         instance = prepare(settings, _say)
-        _announce(instance, as_json=False)
-        sys.exit(run_supervisor(instance.state))
-    _announce(bring_up(settings, _say), as_json)
+        remember_choices(folder, given)
+        sys.exit(run_supervisor(instance.state, lambda: _announce(instance, as_json, "Ctrl-C")))
+    instance = bring_up(settings, _say)
+    remember_choices(folder, given)
+    _announce(instance, as_json, _command("down", folder))
 
 
 def _refuse_other_port(settings: Settings, port: int | None) -> None:
     url = read_status(settings.state).get("url")
     if port is not None and is_running(settings.state) and url and url != settings.url:
         raise StateError(
-            f"The workspace in {settings.state} already runs at {url}. Stop it first (./lightbox down), or start a "
-            "second one with another --state."
+            f"The workspace in {settings.state} already runs at {url}. Stop it first "
+            f"({_command('down', settings.state)}), or start a second one with another --state."
         )
+
+
+def _command(name: str, state: Path) -> str:
+    """Return the command as this reader must type it."""
+    return f"./lightbox {name}" + ("" if state == state_dir(None) else f" --state {state}")
 
 
 def _say(message: str) -> None:
     errors.print(f"[bold cyan]·[/] {escape(message)}", highlight=False, soft_wrap=True)
 
 
-def _announce(instance: Instance, as_json: bool) -> None:
+def _announce(instance: Instance, as_json: bool, way_to_stop: str) -> None:
     settings = instance.settings
     people_to_be = personas() if settings.uses_dev_idp else []
     if as_json:
@@ -93,7 +103,9 @@ def _announce(instance: Instance, as_json: bool) -> None:
             table.add_row(f"[bold]{escape(persona.name)}[/]", escape(persona.description))
         people.print(table)
         people.print()
-    people.print("Stop it with: ./lightbox down", highlight=False)
+        if real_data_is_there(instance):
+            people.print("Real studies: log in as Rafael Radiologist and choose the project PROSTATEx reading.\n")
+    people.print(f"Stop it with: {way_to_stop}", highlight=False, soft_wrap=True)
 
 
 def down(
@@ -131,7 +143,9 @@ def status(state: StateOption = None, as_json: JsonOption = False) -> None:
         "services": [{key: service[key] for key in ("name", "state", "restarts")} for service in services],
     }
     if not running and not as_json:
-        people.print(f"Nothing runs in {folder}. Start it with: ./lightbox up", soft_wrap=True, highlight=False)
+        people.print(
+            f"Nothing runs in {folder}. Start it with: {_command('up', folder)}", soft_wrap=True, highlight=False
+        )
     else:
         rows = [(service["name"], service["state"], str(service["restarts"])) for service in services]
         show(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -70,11 +71,14 @@ def offers_for(identity: Identity, profiles: Iterable[ProfileSettings], host: Ho
 
 
 def _reason(profile: ProfileSettings, identity: Identity, host: Host) -> str | None:
+    # First what nobody can have here: a role would not help.
+    if profile.gpus:
+        return "This machine has no GPU that can be leased."
+    # The kernel keeps some memory for itself: a machine sold with 4 GiB reports a little less.
+    nominal = math.ceil(host.memory_bytes / GIB)
+    if profile.memory_gib > nominal:
+        return f"Needs {profile.memory_gib:g} GiB of memory; this machine has {nominal} GiB."
     if not identity.roles & frozenset(profile.roles):
         who = " and ".join(_ROLE_WORDS[role] for role in profile.roles)
         return f"For {who}. Ask the administrator for the role."
-    if profile.gpus:
-        return "This machine has no GPU that can be leased."
-    if profile.memory_gib * GIB > host.memory_bytes:
-        return f"Needs {profile.memory_gib:g} GiB of memory; this machine has {host.memory_bytes / GIB:.0f} GiB."
     return None

@@ -7,22 +7,19 @@ after the content of all that goes into it: the same checkout never builds twice
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import json
 import os
-import select
 import shutil
-import signal
-import subprocess
 import sys
 import tempfile
 import tomllib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, cast
 
-from hub_config.errors import LightboxError
+from hub_config.compute.docker_cli import DockerCli, ImageError, run
 from hub_config.files import write_atomic
 
 Progress = Callable[[str], None]
@@ -45,13 +42,8 @@ _CONTENT = (
     "LICENSE",
     str(_BOOTSTRAP),
 )
-_MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
 _ANSWER_SECONDS = 20.0
-_STOP_SECONDS = 30.0
-
-
-class ImageError(LightboxError):
-    """The workspace image or its base cannot be made."""
+_INSTALL = "apt-get install --yes --no-install-recommends debootstrap debian-archive-keyring"
 
 
 @dataclass(frozen=True)
@@ -68,56 +60,6 @@ class BuiltImage:
 
     name: str
     id: str
-
-
-@dataclass(frozen=True)
-class DockerCli:
-    """The docker command line. It builds images; containers are run through the engine's API.
-
-    Parameters
-    ----------
-    command : str
-        Path of the client.
-    """
-
-    command: str
-
-    @classmethod
-    def find(cls) -> DockerCli:
-        """Find a client whose engine answers.
-
-        The distribution's client comes first: others on PATH may lack buildx and then refuse to build.
-
-        Raises
-        ------
-        ImageError
-            There is no client, or no engine behind it.
-        """
-        packaged = "/usr/bin/docker"
-        command = packaged if os.access(packaged, os.X_OK) else shutil.which("docker")
-        if command is None:
-            raise ImageError("There is no docker command. Install the engine: apt-get install docker.io")
-        engine = cls(command)
-        engine.machine()
-        return engine
-
-    def run(self, *arguments: str, failure: str, answer_within: float | None = None) -> str:
-        """Run ``docker ARGUMENTS`` and return what it prints; see `ImageError` for what is raised."""
-        # 20.10 still has the old builder as its default, which knows no mounts during a build.
-        environment = {**os.environ, "DOCKER_BUILDKIT": "1"}
-        return _run([self.command, *arguments], failure, environment, answer_within)
-
-    def machine(self) -> str:
-        """Return the architecture of the engine's machine as Python names it, such as ``x86_64``."""
-        failure = "The Docker engine does not answer. Start it, or join the group docker."
-        architecture = self.run("version", "--format", "{{.Server.Arch}}", failure=failure).strip()
-        return _MACHINES.get(architecture, architecture)
-
-    def image_id(self, name: str) -> str | None:
-        """Return the id of the image ``name``, or None where there is none."""
-        failure = "The Docker engine cannot list its images."
-        # Unlike "inspect", a list that is empty can be told from an engine that does not answer.
-        return self.run("image", "ls", "--quiet", "--no-trunc", name, failure=failure).strip() or None
 
 
 def image_tag(root: Path) -> str:
@@ -162,35 +104,66 @@ def ensure_base(engine: DockerCli, root: Path, progress: Progress) -> str:
     ImageError
         No way worked; the message names them all and what to do.
     """
+    with _one_builder(progress):
+        return _base(engine, root, progress)
+
+
+def _base(engine: DockerCli, root: Path, progress: Progress) -> str:
     script = root / _BOOTSTRAP
     own = f"lightbox/base:{hashlib.sha256(script.read_bytes()).hexdigest()[:12]}"
     for name in (own, _OFFICIAL_BASE):
         if engine.image_id(name):
             return name
-    return _make_base(engine, script, own, progress)
-
-
-def _make_base(engine: DockerCli, script: Path, own: str, progress: Progress) -> str:
+    ways: list[Callable[[], str]] = [lambda: _bootstrap(script, own, progress), lambda: _pull(engine, progress)]
+    if not shutil.which("debootstrap"):
+        ways.reverse()
     reasons = []
-    if os.geteuid() == 0 and shutil.which("debootstrap"):
-        progress("Making a Debian base image from packages (about a minute)")
+    for way in ways:
         try:
-            _run([str(script), own], "The base image could not be made from packages:")
-            return own
+            return way()
         except ImageError as error:
             reasons.append(str(error))
-    progress(f"Fetching the base image {_OFFICIAL_BASE}")
-    try:
-        failure = f"{_OFFICIAL_BASE} could not be pulled:"
-        engine.run("pull", _OFFICIAL_BASE, failure=failure, answer_within=_ANSWER_SECONDS)
-        return _OFFICIAL_BASE
-    except ImageError as error:
-        reasons.append(str(error))
-    install = "apt-get install --no-install-recommends debootstrap debian-archive-keyring"
     raise ImageError(
         "There is no base image for workspaces. Make one from packages, once and as root: "
-        f"{install} && {script} {own}\n" + "\n".join(reasons)
+        f"{_INSTALL} && {script} {own}\n" + "\n".join(reasons)
     )
+
+
+def _bootstrap(script: Path, own: str, progress: Progress) -> str:
+    if os.geteuid() != 0:
+        raise ImageError("Only root can make a base image from packages.")
+    if not shutil.which("debootstrap") and shutil.which("apt-get"):
+        progress("Installing debootstrap")
+        for command in ("apt-get update", _INSTALL):
+            run(command.split(), "debootstrap could not be installed:")
+    progress("Making a Debian base image from packages (about a minute)")
+    run([str(script), own], "The base image could not be made from packages:")
+    return own
+
+
+def _pull(engine: DockerCli, progress: Progress) -> str:
+    progress(f"Fetching the base image {_OFFICIAL_BASE}")
+    failure = f"{_OFFICIAL_BASE} could not be pulled:"
+    engine.run("pull", _OFFICIAL_BASE, failure=failure, answer_within=_ANSWER_SECONDS)
+    return _OFFICIAL_BASE
+
+
+def _cache() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lightbox"
+
+
+@contextlib.contextmanager
+def _one_builder(progress: Progress) -> Iterator[None]:
+    """Let one build at a time go on for this account: a second one would do the same work again."""
+    cache = _cache()
+    cache.mkdir(parents=True, exist_ok=True)
+    with (cache / "build.lock").open("a") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            progress("Waiting for another build of the image to end")
+            fcntl.flock(stream, fcntl.LOCK_EX)
+        yield
 
 
 def ensure_image(root: Path, progress: Progress) -> BuiltImage:
@@ -209,12 +182,12 @@ def ensure_image(root: Path, progress: Progress) -> BuiltImage:
         No engine, no base, no wheels, or the build failed.
     """
     engine = DockerCli.find()
-    tag = image_tag(root)
-    found = engine.image_id(tag)
-    if found:
-        return BuiltImage(tag, found)
-    tag = _build(engine, root, ensure_base(engine, root, progress), progress)
-    built = engine.image_id(tag)
+    with _one_builder(progress):
+        tag = image_tag(root)
+        built = engine.image_id(tag)
+        if built is None:
+            tag = _build(engine, root, _base(engine, root, progress), progress)
+            built = engine.image_id(tag)
     if built is None:
         raise ImageError(f"The engine built {tag} and has lost it since. Start again.")
     return BuiltImage(tag, built)
@@ -270,12 +243,12 @@ def _build_wheel(source: Path, target: Path) -> None:
     (source / "hub_config").mkdir()
     (source / "README.md").write_text("Lightbox, as installed in a workspace.\n", encoding="utf-8")
     command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(target)]
-    _run([*command, str(source)], "The wheel of this repository was not built:")
+    run([*command, str(source)], "The wheel of this repository was not built:")
 
 
 def _fill_wheelhouse(root: Path, target: Path, machine: str, progress: Progress) -> None:
     """Put the wheels of all dependencies into ``target``, from the cache if the set was resolved before."""
-    pool = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lightbox" / "wheelhouse"
+    pool = _cache() / "wheelhouse"
     pool.mkdir(parents=True, exist_ok=True)
     constraints = root / "constraints.txt"
     requirements = _requirements(root / "pyproject.toml")
@@ -291,7 +264,7 @@ def _fill_wheelhouse(root: Path, target: Path, machine: str, progress: Progress)
     with tempfile.TemporaryDirectory(prefix="download-", dir=pool) as folder:
         arguments = ["--quiet", "--dest", folder, *bounded, *requirements]
         command = [sys.executable, str(root / _FILLER), IMAGE_PYTHON, machine, *arguments]
-        _run(command, "The Python packages of the workspace could not be downloaded:")
+        run(command, "The Python packages of the workspace could not be downloaded:")
         wheels = sorted(Path(folder).iterdir())
         digests = {wheel.name: _digest(wheel) for wheel in wheels}
         for wheel in wheels:
@@ -329,46 +302,3 @@ def _take_from_pool(resolved: Path, target: Path) -> bool:
 def _digest(file: Path) -> str:
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def _run(
-    command: Sequence[str],
-    failure: str,
-    environment: dict[str, str] | None = None,
-    answer_within: float | None = None,
-) -> str:
-    """Run a command and return what it prints.
-
-    If it fails, or prints nothing within ``answer_within`` seconds, the `ImageError` starts with ``failure``.
-    """
-    # A session of its own: when we are stopped, the command's children must get the signal as well. A shell
-    # that waits for a child acts on it, and removes its temporary files, only when the child has ended.
-    with subprocess.Popen(
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        env=environment,
-        start_new_session=True,
-    ) as process:
-        try:
-            stdout = cast("IO[bytes]", process.stdout)
-            if answer_within is not None and not select.select([stdout], [], [], answer_within)[0]:
-                raise ImageError(f"{failure} no answer within {answer_within:.0f} s.")
-            output = process.communicate()[0].decode(errors="replace")
-        except BaseException:
-            _stop(process)
-            raise
-    if process.returncode != 0:
-        raise ImageError("\n".join([failure, *output.strip().splitlines()[-15:]]))
-    return output
-
-
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    """End a command and its children, first by asking."""
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, number)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(_STOP_SECONDS)
-            return

@@ -135,7 +135,10 @@ class Catalogue:
             version = max((row.version for row in rows), default=0) + 1
             gid = (session.scalar(sa.select(sa.func.max(DatasetVersion.reader_gid))) or READER_GID_BASE) + 1
             now = datetime.now(UTC)
-            if session.get(Dataset, dataset) is None:
+            known = session.get(Dataset, dataset)
+            if known is not None and title:
+                known.title = title
+            if known is None:
                 session.add(Dataset(id=dataset, title=title or dataset, created_at=now))
                 session.flush()
             stored = self._publish(dataset, version, manifest, path, gid)

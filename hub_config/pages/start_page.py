@@ -26,10 +26,11 @@ async def render_form(spawner: PlannedSpawner) -> str:
     try:
         identity = admission.identity(await spawner.user.get_auth_state())
         projects, offers = admission.project_choices(identity), admission.offers(identity)
+        keeper = bool(identity.roles & {"admins", "data-providers"})
     except RefusedError:
-        projects, offers = [], []
+        projects, offers, keeper = [], [], False
     template = _environment().get_template("spawn_form.html")
-    return template.render(**form_context(spawner, admission, projects, offers))
+    return template.render(**form_context(spawner, admission, projects, offers), keeper=keeper)
 
 
 def form_context(

@@ -12,9 +12,10 @@ from oauthenticator.oauth2 import OAuthCallbackHandler, OAuthLoginHandler
 from tornado.httpclient import HTTPClientError, HTTPRequest
 from tornado.web import HTTPError
 
-from hub_config.errors import InvalidInputError, SettingsError
+from hub_config.errors import InvalidInputError
 from hub_config.instance import Instance
 from hub_config.people.identity import Identity, identity_from_claims
+from hub_config.people.provider import account_issuer, client_secret, issuer_of, role_group
 from hub_config.record.audit import AuditTrail
 from hub_config.record.events import Login, LoginRefused
 from hub_config.settings import Settings
@@ -51,6 +52,13 @@ class CallbackHandler(OAuthCallbackHandler):
             self.log.error("login failed at the provider: %s", error)
             raise provider_error(self.authenticator.settings) from error
 
+    def log_exception(self, kind: Any, error: Any, trace: Any) -> None:
+        """Leave out the address that upstream would log: it holds the provider's code and our state."""
+        if isinstance(error, HTTPError):
+            self.log.warning("login refused: %s %s", error.status_code, error.reason or error.log_message or "")
+        else:
+            super().log_exception(kind, error, trace)
+
 
 class LightboxAuthenticator(GenericOAuthenticator):
     """Accounts keyed by issuer and ``sub``, roles from group entitlements, nobody in without a role.
@@ -61,6 +69,7 @@ class LightboxAuthenticator(GenericOAuthenticator):
     settings: ClassVar[Settings]
     audit: ClassVar[AuditTrail]
     issuer: ClassVar[str]
+    accounts_of: ClassVar[str]
     _discovered = False
 
     login_handler = LoginHandler
@@ -97,12 +106,12 @@ class LightboxAuthenticator(GenericOAuthenticator):
 
     def identity(self, auth_state: dict[str, Any]) -> Identity:
         """Return who an ``auth_state`` speaks of."""
-        return identity_from_claims(auth_state[self.user_auth_state_key], self.issuer, self.settings.identity)
+        return identity_from_claims(auth_state[self.user_auth_state_key], self.accounts_of, self.settings.identity)
 
     async def update_auth_model(self, auth_model: dict[str, Any]) -> dict[str, Any]:
         """Put our account name, display name, groups and rights in place of what upstream guesses."""
         state = auth_model["auth_state"]
-        state["issuer"] = self.issuer
+        state["issuer"] = self.accounts_of
         person = self.identity(state)
         auth_model["name"] = person.username
         # The hub's own admin flag would open everybody's server; our admins get scopes through their group.
@@ -146,11 +155,6 @@ class LightboxAuthenticator(GenericOAuthenticator):
         return model
 
 
-def role_group(role: str) -> str:
-    """Return the name of the hub group that holds the people of a role."""
-    return f"role:{role}"
-
-
 def checked_endpoints(document: object, issuer: str) -> tuple[str, str, str]:
     """Return authorization, token and userinfo endpoint of a discovery document.
 
@@ -180,6 +184,7 @@ def configure_login(c: Any, instance: Instance) -> None:
     LightboxAuthenticator.settings = settings
     LightboxAuthenticator.audit = AuditTrail(instance.audit_file)
     LightboxAuthenticator.issuer = issuer_of(settings)
+    LightboxAuthenticator.accounts_of = account_issuer(settings)
     c.JupyterHub.authenticator_class = LightboxAuthenticator
     login = c.LightboxAuthenticator
     login.client_id = settings.identity.client_id
@@ -196,27 +201,3 @@ def configure_login(c: Any, instance: Instance) -> None:
     login.auth_refresh_strict = True
     login.refresh_pre_spawn = True
     login.any_allow_config = True  # our check_allowed decides, the hub need not warn that nobody may enter
-
-
-def issuer_of(settings: Settings) -> str:
-    """Return the provider's issuer; the demonstration provider stands behind the hub's own address."""
-    return settings.identity.issuer or f"{settings.url}/services/dev-idp/oidc/"
-
-
-def client_secret(instance: Instance) -> str:
-    """Return the client secret: from the operator's file, or the instance's own for the demonstration provider.
-
-    Raises
-    ------
-    SettingsError
-        The file cannot be read, or is readable for others.
-    """
-    file = instance.settings.identity.client_secret_file
-    if file is None:
-        return instance.secret("dev_idp_client")
-    try:
-        if file.stat().st_mode & 0o077:
-            raise SettingsError(f"The client secret {file} is readable for others: chmod 600 {file}.")
-        return file.read_text(encoding="utf-8").strip()
-    except OSError as error:
-        raise SettingsError(f"The client secret {file} cannot be read: {error.strerror}.") from error

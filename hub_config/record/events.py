@@ -88,7 +88,7 @@ class ServerRefused(Event):
 
 
 class ServerStopped(Event):
-    """A server ended, asked for or by itself."""
+    """A server ended, asked for or by itself; ``subject`` is whose it was."""
 
     type: Literal["server-stopped"] = "server-stopped"
     project: str

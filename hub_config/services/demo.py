@@ -49,7 +49,7 @@ def seed_demo(instance: Instance, say: Callable[[str], None]) -> None:
 
 def _seed_synthetic(instance: Instance, admission: Admission, say: Callable[[str], None]) -> None:
     patients = instance.settings.demo_patients
-    say(f"Making a synthetic prostate MRI cohort of {patients} patients")
+    say(f"Making a synthetic prostate MRI cohort ({patients} {'patient' if patients == 1 else 'patients'})")
     with tempfile.TemporaryDirectory(dir=instance.state, prefix=".cohort-") as folder:
         cohort = Path(folder) / "cohort"
         make_cohort(cohort, patients, _SEED)
@@ -79,6 +79,11 @@ def _seed_real(instance: Instance, admission: Admission, say: Callable[[str], No
         ("radiologist",),
         "prostatex",
     )
+
+
+def real_data_is_there(instance: Instance) -> bool:
+    """Whether the demonstration of this instance holds the real studies."""
+    return (instance.datasets / "prostatex" / "v1").is_dir()
 
 
 def make_cohort(folder: Path, patients: int, seed: int) -> None:

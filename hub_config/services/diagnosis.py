@@ -22,7 +22,7 @@ from hub_config.services.supervisor import is_running
 from hub_config.services.workspace import check_port
 
 _NEED_DISK = 5 * GIB
-_NEED_MEMORY = 4 * GIB
+_NEED_MEMORY = 3.5 * GIB
 
 
 @dataclass(frozen=True)
@@ -105,6 +105,8 @@ def _memory(_state: Path) -> Finding:
 
 def _state(state: Path) -> Finding:
     place = next(p for p in (state, *state.parents) if p.exists())
+    if not place.is_dir():
+        return Finding("State directory", "fault", f"{place} is not a folder", "Choose another with --state DIR.")
     if not os.access(place, os.W_OK | os.X_OK):
         return Finding("State directory", "fault", f"{place} is not writable", "Choose another with --state DIR.")
     return Finding("State directory", "ok", str(state))

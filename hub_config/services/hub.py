@@ -8,7 +8,7 @@ from typing import Any
 from hub_config.compute.spawners.engine import Engine
 from hub_config.instance import Instance
 from hub_config.paths import ROOT
-from hub_config.people.authenticator import role_group
+from hub_config.people.provider import role_group
 from hub_config.services import node
 from hub_config.services.spec import ServiceSpec
 

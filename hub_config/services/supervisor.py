@@ -16,7 +16,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -119,8 +119,8 @@ class Supervisor:
         self.message = ""
         self._stop = threading.Event()
 
-    def run(self) -> None:
-        """Start everything and stay until asked to stop.
+    def run(self, when_ready: Callable[[], None]) -> None:
+        """Start everything, call ``when_ready``, and stay until asked to stop.
 
         Raises
         ------
@@ -132,7 +132,9 @@ class Supervisor:
         try:
             for child in self.children:
                 self._bring_up(child)
-            self._enter("ready")
+            if not self._stop.is_set():
+                self._enter("ready")
+                when_ready()
             while not self._stop.is_set():
                 self._watch()
                 self._stop.wait(_TICK_SECONDS)
@@ -287,7 +289,7 @@ def is_healthy(spec: ServiceSpec) -> bool:
         return False
 
 
-def main(state: Path) -> int:
+def main(state: Path, when_ready: Callable[[], None] = lambda: None) -> int:
     """Run the supervisor of the instance in ``state`` until it is told to stop; return the exit status."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
@@ -296,7 +298,7 @@ def main(state: Path) -> int:
         with supervisor_lock(instance):
             write_atomic(instance.run / "supervisor.pid", str(os.getpid()))
             end_leftovers(state)
-            Supervisor(instance, registered_services(instance)).run()
+            Supervisor(instance, registered_services(instance)).run(when_ready)
     except LightboxError as error:
         log.error("%s", error)
         return 1

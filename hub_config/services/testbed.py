@@ -30,6 +30,7 @@ _PACKAGES = {
     "shellcheck": "shellcheck",
 }
 _ENGINE_SECONDS = 60.0
+_PARALLEL = ("-n", "3", "--dist", "loadgroup")  # tests/conftest.py says which tests stay together
 
 
 def run_checks(arguments: list[str], say: Say) -> int:
@@ -49,7 +50,7 @@ def run_checks(arguments: list[str], say: Say) -> int:
         failed = (
             [] if arguments else [name for name, command in _static_checks().items() if not _run(name, command, say)]
         )
-        if not _run("Tests", [sys.executable, "-m", "pytest", *arguments], say):
+        if not _run("Tests", [sys.executable, "-m", "pytest", *(arguments or _PARALLEL)], say):
             failed.append("Tests")
     if failed:
         say(f"[bold red]Failed:[/] {', '.join(failed)}")
@@ -67,6 +68,9 @@ def _static_checks() -> dict[str, list[str]]:
         "Types": [*python, "mypy"],
         "Dependency rules": [str(Path(sys.executable).parent / "lint-imports")],
     }
+    pages = (*ROOT.glob("hub_config/pages/static/*.js"), *ROOT.glob("hub_config/services/dev_idp/*.mjs"))
+    each = 'for file; do "$0" --check "$file" || exit 1; done'
+    checks["Front end"] = ["sh", "-c", each, node.node(), *map(str, sorted(pages))]
     if shutil.which("shellcheck"):
         checks["Shell"] = ["shellcheck", *(path for path in scripts if Path(path).suffix == "")]
     return checks

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from hub_config.compute.spawners.engine import Engine
-from hub_config.compute.spawners.processes import publish_runtime
+from hub_config.compute.spawners.runtime import publish_runtime
 from hub_config.compute.workspace_image import ensure_image
 from hub_config.errors import LightboxError, ServiceError, StateError
 from hub_config.instance import Instance, open_instance, running_instance, store_image, store_settings

@@ -54,7 +54,7 @@ if len(jupyter_runtime_dir()) <= 57:
 # notebook, which nobody has here: 0.1 s of the start.
 c.ServerApp.jpserver_extensions = {"jupyter_lsp": False, "notebook_shim": False}
 
-# Workspaces reach nothing outside: no news, no search for updates (overrides.json is the browser's side).
+# Workspaces reach nothing outside: no news, no search for updates (labconfig/ is the browser's side).
 c.LabApp.news_url = None
 c.LabApp.check_for_updates_class = "jupyterlab.handlers.announcements.NeverCheckForUpdate"
 

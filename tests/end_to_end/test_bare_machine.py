@@ -15,7 +15,8 @@ import pytest
 
 from benchmarks.support.visitor import Visitor
 from benchmarks.support.workspace import docker, free_port
-from hub_config.compute.workspace_image import DockerCli, ensure_base
+from hub_config.compute.docker_cli import DockerCli
+from hub_config.compute.workspace_image import ensure_base
 from hub_config.paths import ROOT
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow]

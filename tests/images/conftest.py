@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from hub_config.compute.workspace_image import BuiltImage, DockerCli, ImageError, ensure_image
+from hub_config.compute.docker_cli import DockerCli, ImageError
+from hub_config.compute.workspace_image import BuiltImage, ensure_image
 
 ROOT = Path(__file__).parents[2]
 Run = Callable[..., subprocess.CompletedProcess[str]]

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from hub_config.compute.workspace_image import DockerCli, ensure_base
+from hub_config.compute.docker_cli import DockerCli
+from hub_config.compute.workspace_image import ensure_base
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from hub_config.compute import workspace_image
-from hub_config.compute.workspace_image import DockerCli, ImageError, ensure_base, image_tag
+from hub_config.compute.docker_cli import DockerCli, ImageError
+from hub_config.compute.workspace_image import ensure_base, image_tag
 
 
 @pytest.fixture
@@ -115,7 +116,7 @@ def test_silent_registry_is_given_up(checkout: Path, tmp_path: Path, monkeypatch
     with pytest.raises(ImageError, match="no answer within") as raised:
         ensure_base(fake_engine(tmp_path, "sleep 60"), checkout, lambda _line: None)
     assert time.monotonic() - begin < 5
-    assert "apt-get install --no-install-recommends debootstrap" in str(raised.value)
+    assert "apt-get install --yes --no-install-recommends debootstrap" in str(raised.value)
 
 
 def test_refused_pull_says_why(checkout: Path, tmp_path: Path) -> None:

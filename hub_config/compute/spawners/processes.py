@@ -19,16 +19,15 @@ from jupyterhub.utils import random_port
 
 from hub_config.compute.server_plan import ServerPlan
 from hub_config.compute.spawners.planned import PlannedSpawner
+from hub_config.compute.spawners.runtime import runtime_folder
 from hub_config.data.tables import HomeOwner
 from hub_config.database import Store
 from hub_config.errors import ServiceError
 from hub_config.files import write_atomic
-from hub_config.instance import Instance
-from hub_config.paths import ROOT, VENV
+from hub_config.paths import VENV
 from hub_config.processes import ProcessRef, end_processes, processes_of_user
 
 UID_BASE = 1_950_000_000  # far from accounts, sub-ids and the gids of datasets
-_RUNTIME = ("curation", "mlops", "notebooks", "images/workspace")
 _STOP_SECONDS = 5.0
 
 
@@ -118,27 +117,6 @@ class ProcessSpawner(PlannedSpawner):
         super().load_state(state)
         if "process" in state:
             self.process = ProcessRef(*state["process"])
-
-
-def runtime_folder(instance: Instance) -> Path:
-    """Return where the code is that process servers run."""
-    return instance.state / "runtime"
-
-
-def publish_runtime(instance: Instance) -> None:
-    """Copy what a server needs of this checkout to where unprivileged users may read it.
-
-    A checkout may lie in a home that is closed to them; and a server that runs keeps the code it began with.
-    """
-    target = runtime_folder(instance)
-    fresh = target.with_name(f".runtime-{os.getpid()}")
-    for part in _RUNTIME:
-        ignore = shutil.ignore_patterns("__pycache__", ".*")
-        shutil.copytree(ROOT / part, fresh / part, ignore=ignore, copy_function=shutil.copy)
-    for path in (fresh, *fresh.rglob("*")):
-        path.chmod(0o755 if path.is_dir() or os.access(path, os.X_OK) else 0o644)
-    shutil.rmtree(target, ignore_errors=True)
-    fresh.rename(target)
 
 
 def unprivileged_uid(store: Store, plan: ServerPlan) -> int:

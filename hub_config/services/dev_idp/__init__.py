@@ -9,7 +9,7 @@ import json
 from dataclasses import dataclass
 
 from hub_config.instance import Instance
-from hub_config.people.authenticator import client_secret, issuer_of
+from hub_config.people.provider import client_secret, issuer_of
 from hub_config.services import node
 from hub_config.services.spec import ServiceSpec
 
