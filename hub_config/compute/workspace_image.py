@@ -182,12 +182,14 @@ def ensure_image(root: Path, progress: Progress) -> BuiltImage:
         No engine, no base, no wheels, or the build failed.
     """
     engine = DockerCli.find()
-    with _one_builder(progress):
-        tag = image_tag(root)
-        built = engine.image_id(tag)
-        if built is None:
-            tag = _build(engine, root, _base(engine, root, progress), progress)
-            built = engine.image_id(tag)
+    tag = image_tag(root)
+    built = engine.image_id(tag)
+    if built is None:
+        with _one_builder(progress):
+            built = engine.image_id(tag)  # another build may have made it meanwhile
+            if built is None:
+                tag = _build(engine, root, _base(engine, root, progress), progress)
+                built = engine.image_id(tag)
     if built is None:
         raise ImageError(f"The engine built {tag} and has lost it since. Start again.")
     return BuiltImage(tag, built)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -63,8 +62,9 @@ def real_data() -> Path:
 
 
 @pytest.fixture(scope="session")
-def pictures() -> Path:
-    """Where screenshots go: looked at by people, kept out of the checkout."""
-    folder = Path(os.environ.get("LIGHTBOX_PICTURES", tempfile.gettempdir() + "/lightbox-pictures"))
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where screenshots go: to the folder LIGHTBOX_PICTURES for people to look at, else away."""
+    named = os.environ.get("LIGHTBOX_PICTURES")
+    folder = Path(named) if named else tmp_path_factory.mktemp("pictures")
     folder.mkdir(parents=True, exist_ok=True)
     return folder
