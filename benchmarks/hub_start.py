@@ -17,6 +17,7 @@ from typing import Any
 
 from benchmarks.support.visitor import Visitor
 from benchmarks.support.workspace import Workspace, docker, remove_workspace, start_workspace
+from hub_config.compute.spawners.runtime import ServerNote
 from hub_config.services.supervisor import read_status
 
 ROUNDS = 10
@@ -51,25 +52,30 @@ def measure(spawner: str) -> dict[str, Any]:
 
 
 def one_round(workspace: Workspace) -> dict[str, float]:
-    """Log in, start, enter, compute; return the seconds of each step and the memory afterwards."""
+    """Log in, start, enter, compute; return the seconds of each step and the memory before the kernel."""
     with Visitor(workspace.url, "researcher") as rosa:
-        steps: tuple[Callable[[], object], ...] = (
+        first: tuple[Callable[[], object], ...] = (
             rosa.login,
             lambda: rosa.start(PROJECT),
             lambda: rosa.enter(PROJECT),
-            lambda: rosa.run(PROJECT, "print(1 + 1)"),
         )
-        values, began = {}, time.monotonic()
-        for phase, step in zip(_PHASES, steps, strict=True):
-            before = time.monotonic()
-            step()
-            values[phase] = time.monotonic() - before
-        values["total"] = time.monotonic() - began
-        hub = next(s for s in read_status(workspace.state)["services"] if s["name"] == "hub")
-        values["hub_mb"] = uss_mb(tree(hub["process"][0])[:1])
-        values["server_mb"] = uss_mb(tree(server_pid(workspace, rosa.username)))
+        seconds = [_seconds(step) for step in first]
+        hub, server = memory_mb(workspace, rosa.username)
+        seconds.append(_seconds(lambda: rosa.run(PROJECT, "print(1 + 1)")))
         rosa.stop(PROJECT)
-    return values
+    return {**dict(zip(_PHASES, seconds, strict=True)), "total": sum(seconds), "hub_mb": hub, "server_mb": server}
+
+
+def _seconds(step: Callable[[], object]) -> float:
+    began = time.monotonic()
+    step()
+    return time.monotonic() - began
+
+
+def memory_mb(workspace: Workspace, username: str) -> tuple[float, float]:
+    """Return the private memory of the hub and of a person's server."""
+    hub = next(s for s in read_status(workspace.state)["services"] if s["name"] == "hub")
+    return uss_mb([hub["process"][0]]), uss_mb(tree(server_pid(workspace, username)))
 
 
 def server_pid(workspace: Workspace, username: str) -> int:
@@ -77,7 +83,10 @@ def server_pid(workspace: Workspace, username: str) -> int:
     name = f"{workspace.instance.name}-{username}-{PROJECT}"
     if workspace.spawner == "docker":
         return int(docker("container", "inspect", "--format", "{{.State.Pid}}", name))
-    return int((workspace.state / "run" / "servers" / name / "process").read_text().split()[0])
+    note = ServerNote.read(workspace.state / "run" / "servers" / name / "process")
+    if note is None:
+        raise RuntimeError(f"no process server {name} is written down")
+    return note.process.pid
 
 
 def tree(pid: int) -> list[int]:

@@ -10,6 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
+from alembic.util.exc import CommandError
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import DeclarativeBase, Session
 
@@ -39,17 +40,28 @@ class Store:
 
     def __init__(self, url: str) -> None:
         sqlite = url.startswith("sqlite")
-        self.engine = sa.create_engine(url, connect_args={"timeout": _BUSY_SECONDS} if sqlite else {})
+        try:
+            self.engine = sa.create_engine(url, connect_args={"timeout": _BUSY_SECONDS} if sqlite else {})
+        except (SQLAlchemyError, ImportError) as error:
+            raise StateError(f"The store's URL is not usable: {error}") from error
         if sqlite:
             sa.event.listen(self.engine, "connect", _configure_sqlite)
+            sa.event.listen(self.engine, "begin", _begin_sqlite)
         try:
             with self.engine.begin() as connection:
                 config = Config(attributes={"connection": connection})
                 config.set_main_option("script_location", str(MIGRATIONS))
                 command.upgrade(config, "head")
-        except SQLAlchemyError as error:
+        except (SQLAlchemyError, CommandError) as error:
             self.close()
             raise StateError(f"The store {self.engine.url!r} cannot be opened: {error}") from error
+
+    @contextmanager
+    def reading(self) -> Iterator[Session]:
+        """Give a session that only reads: it waits for no writer and makes none wait."""
+        with self.engine.connect().execution_options(reading=True) as connection, Session(connection) as session:
+            session.expire_on_commit = False
+            yield session
 
     @contextmanager
     def session(self) -> Iterator[Session]:
@@ -63,8 +75,15 @@ class Store:
 
 
 def _configure_sqlite(connection: Any, _record: object) -> None:
+    # Python's driver would commit before each CREATE TABLE, and a killed migration would stay half-done.
+    connection.isolation_level = None
     cursor = connection.cursor()
     # WAL lets the hub read while the command line writes; FULL makes a commit survive a power cut.
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
+
+
+def _begin_sqlite(connection: sa.Connection) -> None:
+    """Take the write lock at once, unless only reading: two first opens migrate one after the other."""
+    connection.exec_driver_sql("BEGIN" if connection.get_execution_options().get("reading") else "BEGIN IMMEDIATE")

@@ -20,6 +20,15 @@ from hub_config.files import read_or_create_secret, write_atomic
 from hub_config.settings import Settings, load_settings
 
 _INTERNAL_PORTS = ("hub", "proxy_api", "dev_idp")
+# Below the range from which the kernel takes ports for outgoing connections (ip(7), ip_local_port_range).
+_PORT_RANGE = range(18_000, 32_000)
+# User and group ids of process servers and dataset readers: above everything that distributions, systemd and
+# containers use, a block of its own for each instance, since the kernel's numbers are the whole host's.
+_ID_BASE, _ID_BLOCK, _ID_BLOCKS = 1_900_000_000, 10_000, 24_000
+_OWN_NAMES = frozenset(
+    {"run", "logs", "audit", "secrets", "store", "datasets", "homes", "runtime"}
+    | {"instance.json", "choices.json", "demo-seeded"}
+)
 
 
 @dataclass(frozen=True)
@@ -33,11 +42,24 @@ class Instance:
         Eight hexadecimal digits, made once.
     ports : dict of str to int
         Internal loopback ports, chosen once so that servers that run survive a restart of the hub.
+    block : int
+        Which block of user and group ids is this instance's.
     """
 
     settings: Settings
     id: str
     ports: dict[str, int]
+    block: int
+
+    @property
+    def first_gid(self) -> int:
+        """First group id of dataset readers."""
+        return _ID_BASE + self.block * _ID_BLOCK
+
+    @property
+    def first_uid(self) -> int:
+        """First user id of process servers."""
+        return self.first_gid + _ID_BLOCK // 2
 
     @property
     def name(self) -> str:
@@ -104,6 +126,7 @@ def open_instance(settings: Settings) -> Instance:
         The directory cannot be made, or holds an instance file that cannot be read.
     """
     state = settings.state
+    _refuse_foreign(state)
     try:
         # Others may pass through (process servers reach their own home), nobody may list.
         state.mkdir(mode=0o711, parents=True, exist_ok=True)
@@ -119,25 +142,46 @@ def open_instance(settings: Settings) -> Instance:
         content = {
             "id": secrets.token_hex(4),
             "ports": dict(zip(_INTERNAL_PORTS, _free_ports(), strict=True)),
+            "block": secrets.randbelow(_ID_BLOCKS),
         }
         write_atomic(file, json.dumps(content, indent=1), mode=0o600)
     try:
         stored = json.loads(file.read_text(encoding="utf-8"))
-        return Instance(settings, str(stored["id"]), {name: int(stored["ports"][name]) for name in _INTERNAL_PORTS})
+        ports = {name: int(stored["ports"][name]) for name in _INTERNAL_PORTS}
+        return Instance(settings, str(stored["id"]), ports, int(stored["block"]))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise StateError(
             f"{file} is not an instance file ({error}). Restore it from a backup, or choose another --state."
         ) from error
 
 
+def _refuse_foreign(state: Path) -> None:
+    """Refuse a folder that holds something else: permissions are set in it, and `down --purge` empties it."""
+    if not state.is_dir() or (state / "instance.json").exists():
+        return
+    foreign = sorted(path.name for path in state.iterdir() if path.name not in _OWN_NAMES | {"lightbox.yaml"})
+    if foreign:
+        raise StateError(
+            f"{state} holds other things ({', '.join(foreign[:3])}): a state directory is new or empty. "
+            "Choose another with --state DIR."
+        )
+
+
+def own_paths(state: Path) -> list[Path]:
+    """Return what an instance has made in its state directory; a settings file is the operator's."""
+    return [path for path in state.iterdir() if path.name in _OWN_NAMES or path.name.startswith(".cohort-")]
+
+
 def _free_ports() -> list[int]:
+    ports: list[int] = []
     with contextlib.ExitStack() as stack:
-        ports = []
-        for _ in _INTERNAL_PORTS:
+        while len(ports) < len(_INTERNAL_PORTS):
             probe = stack.enter_context(socket.socket())
-            probe.bind(("127.0.0.1", 0))
-            ports.append(int(probe.getsockname()[1]))
-        return ports
+            port = secrets.choice(_PORT_RANGE)
+            with contextlib.suppress(OSError):
+                probe.bind(("127.0.0.1", port))
+                ports.append(port)
+    return ports
 
 
 def default_state() -> Path:

@@ -62,6 +62,11 @@ class IdentitySettings(_Model):
         default=("aai.lifescience-ri.eu",),
         description="Authorities (the part after #) whose group entitlements are believed.",
     )
+    wlcg_prefixes: tuple[str, ...] = Field(
+        default=(),
+        description="Groups of a `wlcg.groups` claim are believed at and below these paths (`/vo/group`); none by "
+        "default, since the claim names no authority.",
+    )
     role_groups: dict[Role, tuple[str, ...]] = Field(
         default={
             "admins": (f"{COMMUNITY}:admins",),

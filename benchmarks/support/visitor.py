@@ -85,7 +85,7 @@ class Visitor:
 
     def stop(self, project: str, seconds: float = 30) -> None:
         """Stop a server and wait until it has gone."""
-        self.api("DELETE", f"users/{self.username}/servers/{project}")
+        self.api("DELETE", f"users/{self.username}/servers/{project}").raise_for_status()
         deadline = time.monotonic() + seconds
         while project in self.servers():
             if time.monotonic() > deadline:

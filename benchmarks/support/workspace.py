@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import socket
 import subprocess
 import sys
@@ -63,13 +64,19 @@ def start_workspace(spawner: str, **settings: Any) -> Workspace:
     state = Path(tempfile.mkdtemp(prefix=f"lightbox-{spawner}-"))
     state.chmod(0o711)
     (state / "lightbox.yaml").write_text(yaml.safe_dump(settings))
-    answer = lightbox("up", "--spawner", spawner, "--port", str(free_port()), "--state", str(state), "--json")
+    arguments = ("--spawner", spawner, "--port", str(free_port()), "--state", str(state), "--json")
+    try:
+        answer = lightbox("up", *arguments)
+    except AssertionError:
+        shutil.rmtree(state)
+        raise
     return Workspace(json.loads(answer.stdout)["url"], state, spawner)
 
 
 def remove_workspace(workspace: Workspace) -> None:
     """Stop a workspace, delete its state, and check that nothing is left on the machine."""
     prefix = workspace.instance.name
+    (workspace.state / "lightbox.yaml").unlink(missing_ok=True)
     workspace.run("down", "--purge", "--yes")
     assert not workspace.state.exists()
     listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout

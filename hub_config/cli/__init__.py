@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from typing import NoReturn
 
 import typer
 
@@ -32,13 +33,16 @@ def main() -> None:
     try:
         app(prog_name="lightbox")
     except LightboxError as error:
-        if "--json" in sys.argv:
-            sys.stdout.write(json.dumps({"error": str(error)}) + "\n")
-        errors.print(f"[bold red]Error:[/] {_escape(str(error))}", highlight=False, soft_wrap=True)
-        sys.exit(1)
-    except KeyboardInterrupt:
-        errors.print("Interrupted. Run the same command again to go on.")
-        sys.exit(130)
+        _fail(str(error))
+    except PermissionError as error:
+        _fail(f"{error.filename} may not be used by this account. Use the account that started the workspace.")
+
+
+def _fail(message: str) -> NoReturn:
+    if "--json" in sys.argv:
+        sys.stdout.write(json.dumps({"error": message}) + "\n")
+    errors.print(f"[bold red]Error:[/] {_escape(message)}", highlight=False, soft_wrap=True)
+    sys.exit(1)
 
 
 def _escape(text: str) -> str:

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from hub_config.cli.output import JsonOption, errors, people, show
-from hub_config.errors import InvalidInputError, ServiceError
+from hub_config.errors import ServiceError
 from hub_config.paths import ROOT
 from hub_config.services.testbed import run_checks
 
@@ -40,7 +40,7 @@ def bench(
         show(as_json, {"benchmarks": known}, "Benchmarks: lightbox bench NAME", ("name", "what it measures"), rows)
         return
     if name not in known:
-        raise InvalidInputError(f"There is no benchmark {name!r}. There are: {', '.join(known)}.")
+        raise typer.BadParameter(f"there is no benchmark {name!r}; there are: {', '.join(known) or 'none yet'}")
     done = subprocess.run(
         [sys.executable, "-m", f"benchmarks.{name}"], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False
     )

@@ -21,7 +21,6 @@ from hub_config.cli.output import (
 from hub_config.data.catalogue import VersionInfo
 from hub_config.data.grants import GrantDecision
 from hub_config.data.projects import ProjectInfo
-from hub_config.errors import InvalidInputError
 
 datasets = typer.Typer(no_args_is_help=True, help="Register and check datasets.")
 projects = typer.Typer(no_args_is_help=True, help="Projects and their members.")
@@ -213,7 +212,7 @@ def _end_of(day: str | None) -> datetime | None:
     try:
         return datetime.combine(datetime.strptime(day, "%Y-%m-%d").date(), time.max, tzinfo=UTC)
     except ValueError:
-        raise InvalidInputError(f"A day is written YYYY-MM-DD, for example 2027-01-31; got {day!r}.") from None
+        raise typer.BadParameter(f"a day is written YYYY-MM-DD, for example 2027-01-31; got {day!r}") from None
 
 
 def _words(grant: GrantDecision) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,8 +23,17 @@ from hub_config.services.supervisor import main as run_supervisor
 from hub_config.services.workspace import bring_down, bring_up, prepare, purge
 from hub_config.settings import Settings, load_settings
 
+
+class SpawnerName(StrEnum):
+    """What ``--spawner`` takes."""
+
+    AUTO = "auto"
+    DOCKER = "docker"
+    PROCESS = "process"
+
+
 SpawnerOption = Annotated[
-    str | None,
+    SpawnerName | None,
     typer.Option("--spawner", help="auto, docker or process. Default: the settings file's, else auto."),
 ]
 
@@ -48,10 +58,14 @@ def up(
 ) -> None:
     """Start the workspace; what is missing is prepared first."""
     folder = state_dir(state)
-    file = config or (folder / "lightbox.yaml" if (folder / "lightbox.yaml").exists() else None)
-    given = {name: value for name, value in (("port", port), ("spawner", spawner)) if value is not None}
+    given = {
+        name: value for name, value in (("port", port), ("spawner", spawner and spawner.value)) if value is not None
+    }
     # What was chosen on the command line last holds until something else is chosen, there or in the file.
-    settings = load_settings(file, remembered_choices(folder), state=folder, **given)
+    before = remembered_choices(folder)
+    file = _settings_file(folder, config, before.pop("config", None))
+    settings = load_settings(file, before, state=folder, **given)
+    given |= {"config": str(config.absolute())} if config else {}
     _refuse_other_port(settings, port)
     if foreground:
         if is_running(folder):
@@ -62,6 +76,14 @@ def up(
     instance = bring_up(settings, _say)
     remember_choices(folder, given)
     _announce(instance, as_json, _command("down", folder))
+
+
+def _settings_file(folder: Path, named: Path | None, before: str | None) -> Path | None:
+    """Return the settings file: the one named now, the one named last, the one in the state directory, or none."""
+    if named or before:
+        return named or Path(str(before))
+    own = folder / "lightbox.yaml"
+    return own if own.exists() else None
 
 
 def _refuse_other_port(settings: Settings, port: int | None) -> None:

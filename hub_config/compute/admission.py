@@ -45,7 +45,7 @@ class Admission:
         self.audit = AuditTrail(instance.audit_file)
         self.store = Store(instance.database_url)
         self.projects = Projects(self.store, self.audit)
-        self.catalogue = Catalogue(self.store, instance.datasets, self.audit)
+        self.catalogue = Catalogue(self.store, instance.datasets, self.audit, instance.first_gid)
         self.grants = Grants(self.store, self.audit)
         self._image = image
         self._host = this_host()

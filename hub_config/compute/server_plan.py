@@ -180,19 +180,20 @@ def _environment(project: ProjectInfo, offer: Offer, mounts: tuple[DatasetMount,
 
 def started_event(plan: ServerPlan) -> ServerStarted:
     """Return the event that says what was started."""
+    limited = plan.image_digest is not None
     return ServerStarted(
         subject=plan.subject,
         username=plan.username,
         project=plan.project,
         profile=plan.profile,
-        isolation="process" if plan.image_digest is None else "docker",
+        isolation="docker" if limited else "process",
         image=plan.image,
         image_digest=plan.image_digest,
         datasets=tuple(
             MountedDataset(id=mount.dataset, version=mount.version, digest=mount.digest) for mount in plan.mounts
         ),
-        cpu=plan.cpu,
-        memory_bytes=plan.memory_bytes,
-        pids=plan.pids,
+        cpu=plan.cpu if limited else None,
+        memory_bytes=plan.memory_bytes if limited else None,
+        pids=plan.pids if limited else None,
         gpus=plan.gpus,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 from collections.abc import Iterator
@@ -21,9 +22,6 @@ from hub_config.files import sync_folder, write_atomic
 from hub_config.processes import ProcessRef
 from hub_config.record.audit import AuditTrail
 from hub_config.record.events import DatasetAdded, DatasetVerified
-
-# Group ids that no account has: a process server that may read a version is given its group, and nobody else.
-READER_GID_BASE = 1_900_000_000
 
 
 @dataclass(frozen=True)
@@ -65,11 +63,15 @@ class Catalogue:
     folder : Path
         Where versions are kept, ``<id>/v<version>/files``.
     audit : AuditTrail
+    first_gid : int
+        First of a range of group ids that no account has: a process server that may read a version is given the
+        version's group, and nobody else is.
     """
 
-    def __init__(self, store: Store, folder: Path, audit: AuditTrail) -> None:
+    def __init__(self, store: Store, folder: Path, audit: AuditTrail, first_gid: int) -> None:
         self._store = store
         self._folder = folder
+        self._first_gid = first_gid
         self._audit = audit
 
     def add(
@@ -127,34 +129,36 @@ class Catalogue:
                 shutil.rmtree(staging)
 
     def _register(self, dataset: str, title: str, manifest: Manifest, path: Path, by: str) -> VersionInfo:
-        with self._store.session() as session:
-            rows = list(session.scalars(sa.select(DatasetVersion).where(DatasetVersion.dataset_id == dataset)))
-            same = next((row for row in rows if row.digest == manifest.digest), None)
-            if same is not None:
-                return self.get(dataset, same.version)
-            version = max((row.version for row in rows), default=0) + 1
-            gid = (session.scalar(sa.select(sa.func.max(DatasetVersion.reader_gid))) or READER_GID_BASE) + 1
-            now = datetime.now(UTC)
-            known = session.get(Dataset, dataset)
-            if known is not None and title:
-                known.title = title
-            if known is None:
-                session.add(Dataset(id=dataset, title=title or dataset, created_at=now))
-                session.flush()
-            stored = self._publish(dataset, version, manifest, path, gid)
-            session.add(
-                DatasetVersion(
-                    dataset_id=dataset,
-                    version=version,
-                    digest=manifest.digest,
-                    files=len(manifest.entries),
-                    bytes=manifest.size,
-                    path=stored,
-                    reader_gid=gid,
-                    added_by=by,
-                    added_at=now,
-                )
+        with self._one_at_a_time():
+            same = next(
+                (info for info in self.all() if (info.dataset, info.digest) == (dataset, manifest.digest)), None
             )
+            version = same.version if same else self._register_new(dataset, title, manifest, path, by)
+        return self.get(dataset, version)
+
+    def _register_new(self, dataset: str, title: str, manifest: Manifest, path: Path, by: str) -> int:
+        known = self.all()
+        version = max((info.version for info in known if info.dataset == dataset), default=0) + 1
+        gid = max((info.reader_gid for info in known), default=self._first_gid) + 1
+        row = DatasetVersion(
+            dataset_id=dataset,
+            version=version,
+            digest=manifest.digest,
+            files=len(manifest.entries),
+            bytes=manifest.size,
+            path=self._publish(dataset, version, manifest, path, gid),
+            reader_gid=gid,
+            added_by=by,
+            added_at=datetime.now(UTC),
+        )
+        with self._store.session() as session:
+            parent = session.get(Dataset, dataset)
+            if parent is None:
+                session.add(Dataset(id=dataset, title=title or dataset, created_at=row.added_at))
+                session.flush()
+            elif title:
+                parent.title = title
+            session.add(row)
             self._audit.append(
                 DatasetAdded(
                     subject=by,
@@ -165,7 +169,15 @@ class Catalogue:
                     bytes=manifest.size,
                 )
             )
-        return self.get(dataset, version)
+        return version
+
+    @contextmanager
+    def _one_at_a_time(self) -> Iterator[None]:
+        """Let one registration choose its number and put its files in place before the next looks."""
+        _make_passable(self._folder)
+        with (self._folder / ".register.lock").open("a") as stream:
+            fcntl.flock(stream, fcntl.LOCK_EX)
+            yield
 
     def _publish(self, dataset: str, version: int, manifest: Manifest, path: Path, gid: int) -> str:
         """Put files and manifest where they stay; return the path to keep, relative for copies."""
@@ -179,15 +191,15 @@ class Catalogue:
         if target.exists():  # left by a crash between the rename and the commit: never registered
             _make_writable(target)
             shutil.rmtree(target)
-        _make_read_only(path, gid)
         path.rename(target)
+        _make_read_only(target, gid)  # after the move: a folder that may not be written cannot be moved
         sync_folder(home)
         return str(target.relative_to(self._folder))
 
     def all(self) -> list[VersionInfo]:
         """Return all versions, ordered by dataset and number."""
         statement = sa.select(Dataset, DatasetVersion).join(DatasetVersion).order_by(Dataset.id, DatasetVersion.version)
-        with self._store.session() as session:
+        with self._store.reading() as session:
             return [self._info(dataset, version) for dataset, version in session.execute(statement)]
 
     def get(self, dataset: str, version: int | None = None) -> VersionInfo:
@@ -243,11 +255,13 @@ class Catalogue:
 
 
 def _readable_manifest(source: Path, progress: Progress | None) -> Manifest:
-    closed = next((path for path in list_files(source) if not path.stat().st_mode & 0o004), None)
-    if closed is not None:
+    folders = (source, *(path for path in source.rglob("*") if path.is_dir()))
+    closed = [path for path in folders if path.stat().st_mode & 0o005 != 0o005]
+    closed += [path for path in list_files(source) if not path.stat().st_mode & 0o004]
+    if closed:
         raise InvalidInputError(
-            f"{closed} is not readable for others, so a workspace could not read it in place: "
-            "open it (chmod o+r) or register a copy."
+            f"{closed[0]} is not readable for others, so a workspace could not read it in place: "
+            "open it (chmod o+r for files, o+rx for folders) or register a copy."
         )
     return build_manifest(source, progress=progress)
 

@@ -102,7 +102,7 @@ class Grants:
 
     def history(self) -> list[GrantDecision]:
         """Return all decisions, oldest first."""
-        with self._store.session() as session:
+        with self._store.reading() as session:
             return [
                 GrantDecision(
                     project=row.project_id,

@@ -12,7 +12,7 @@ from hub_config.data.names import check_slug
 from hub_config.data.tables import Membership, Project
 from hub_config.database import Store
 from hub_config.errors import ConflictError, InvalidInputError, NotFoundError
-from hub_config.people.identity import Identity
+from hub_config.people.identity import Identity, normal_group
 from hub_config.record.audit import AuditTrail
 from hub_config.record.events import MembershipDecided, ProjectAdded
 
@@ -72,6 +72,8 @@ class Projects:
         kind, _, value = member.partition(":")
         if kind not in {"sub", "group"} or not value or not value.isprintable():
             raise InvalidInputError(f"A member is sub:<subject> or group:<path>, got {member!r}.")
+        if kind == "group":
+            member = f"group:{normal_group(value)}"
         info = self.get(project)
         if (member in info.members) is add:
             return info
@@ -99,7 +101,7 @@ class Projects:
         NotFoundError
             There is no such project.
         """
-        with self._store.session() as session:
+        with self._store.reading() as session:
             row = session.get(Project, project)
             if row is None:
                 raise NotFoundError(f"There is no project {project}. See: lightbox project list.")
@@ -107,7 +109,7 @@ class Projects:
 
     def all(self) -> list[ProjectInfo]:
         """Return all projects, ordered by id."""
-        with self._store.session() as session:
+        with self._store.reading() as session:
             return [_info(session, row) for row in session.scalars(sa.select(Project).order_by(Project.id))]
 
     def of(self, identity: Identity) -> list[ProjectInfo]:

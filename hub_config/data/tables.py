@@ -76,7 +76,7 @@ class DatasetVersion(Base):
     files: Mapped[int]
     bytes: Mapped[int] = mapped_column(sa.BigInteger)
     path: Mapped[str] = mapped_column(sa.Text)
-    reader_gid: Mapped[int] = mapped_column(sa.Integer)
+    reader_gid: Mapped[int] = mapped_column(sa.Integer, unique=True)
     added_by: Mapped[str] = mapped_column(sa.String(255))
     added_at: Mapped[datetime] = mapped_column(UtcDateTime)
 

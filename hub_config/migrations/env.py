@@ -6,6 +6,6 @@ from hub_config.data import tables  # noqa: F401 - fills Base.metadata for compa
 from hub_config.database import Base
 
 connection = context.config.attributes["connection"]
-context.configure(connection=connection, target_metadata=Base.metadata)
+context.configure(connection=connection, target_metadata=Base.metadata, transactional_ddl=True)
 with context.begin_transaction():
     context.run_migrations()

@@ -32,7 +32,7 @@ class LoginHandler(OAuthLoginHandler):
         """Send the browser on."""
         authenticator: LightboxAuthenticator = self.authenticator
         public = urlsplit(authenticator.settings.url)
-        if self.request.host != public.netloc:
+        if _authority(self.request.host, public.scheme) != _authority(public.netloc, public.scheme):
             # The state cookie must be set for the address that the provider will lead back to.
             here = urlsplit(self.request.uri)
             self.redirect(urlunsplit((public.scheme, public.netloc, here.path, here.query, "")))
@@ -153,6 +153,11 @@ class LightboxAuthenticator(GenericOAuthenticator):
                 )
             )
         return model
+
+
+def _authority(netloc: str, scheme: str) -> str:
+    """Return host and port in one spelling: lower case, the scheme's own port left out (RFC 3986, section 6.2)."""
+    return netloc.lower().removesuffix(":443" if scheme == "https" else ":80")
 
 
 def checked_endpoints(document: object, issuer: str) -> tuple[str, str, str]:

@@ -102,12 +102,13 @@ def entitlement_groups(
     return frozenset(groups)
 
 
-def wlcg_groups(values: Iterable[object]) -> frozenset[str]:
-    """Return the groups of a ``wlcg.groups`` claim; ``/vo/group`` becomes ``vo:group``."""
+def wlcg_groups(values: Iterable[object], prefixes: Iterable[str]) -> frozenset[str]:
+    """Return the groups of a ``wlcg.groups`` claim at or below believed paths; ``/vo/group`` becomes ``vo:group``."""
+    believed = tuple(prefix.rstrip("/") + "/" for prefix in prefixes)
     return frozenset(
         _normal(value.strip("/").split("/"))
         for value in values
-        if isinstance(value, str) and _WLCG_PATH.fullmatch(value)
+        if isinstance(value, str) and _WLCG_PATH.fullmatch(value) and f"{value}/".startswith(believed)
     )
 
 
@@ -135,7 +136,7 @@ def identity_from_claims(claims: Mapping[str, Any], issuer: str, settings: Ident
         _as_list(claims.get("eduperson_entitlement")),
         settings.entitlement_namespaces,
         settings.entitlement_authorities,
-    ) | wlcg_groups(_as_list(claims.get("wlcg.groups")))
+    ) | wlcg_groups(_as_list(claims.get("wlcg.groups")), settings.wlcg_prefixes)
     return Identity(
         issuer=issuer,
         subject=subject,
@@ -148,8 +149,19 @@ def identity_from_claims(claims: Mapping[str, Any], issuer: str, settings: Ident
 
 def roles_for(groups: frozenset[str], role_groups: Mapping[Role, Iterable[str]]) -> frozenset[Role]:
     """Return the roles that ``groups`` give; any role includes ``users``, no role means no entry."""
-    roles: set[Role] = {role for role in get_args(Role) if groups & frozenset(role_groups.get(role, ()))}
+    roles: set[Role] = {
+        role for role in get_args(Role) if groups & {normal_group(path) for path in role_groups.get(role, ())}
+    }
     return frozenset(roles | {"users"}) if roles else frozenset()
+
+
+def normal_group(path: str) -> str:
+    """Return a group path as people write it in the one spelling that claims are brought to as well."""
+    *parts, last = path.split(":")
+    role = last.removeprefix("role=")
+    if role != last:
+        return f"{_normal(parts)}:role={_normal([role])}"
+    return _normal([*parts, last])
 
 
 def _normal(parts: Iterable[str]) -> str:

@@ -63,7 +63,7 @@ class MountedDataset(BaseModel):
 
 
 class ServerStarted(Event):
-    """A server runs."""
+    """A server runs; limits that are not enforced (processes have none) are null."""
 
     type: Literal["server-started"] = "server-started"
     project: str
@@ -72,9 +72,9 @@ class ServerStarted(Event):
     image: str
     image_digest: str | None
     datasets: tuple[MountedDataset, ...]
-    cpu: float
-    memory_bytes: int
-    pids: int
+    cpu: float | None
+    memory_bytes: int | None
+    pids: int | None
     gpus: int
 
 

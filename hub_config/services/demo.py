@@ -13,7 +13,7 @@ from pathlib import Path
 
 from hub_config.compute.admission import Admission
 from hub_config.compute.server_plan import Image
-from hub_config.errors import ServiceError
+from hub_config.errors import LightboxError, ServiceError
 from hub_config.instance import Instance
 from hub_config.paths import ROOT
 from hub_config.services.dev_idp import personas
@@ -70,7 +70,11 @@ def _seed_real(instance: Instance, admission: Admission, say: Callable[[str], No
         say(f"No real studies in {source.parent}: the demonstration has the synthetic cohort only")
         return
     say("Registering the real PROSTATEx studies as a second dataset")
-    admission.catalogue.add("prostatex", source, "PROSTATEx (The Cancer Imaging Archive, CC BY 3.0)", _BY)
+    try:
+        admission.catalogue.add("prostatex", source, "PROSTATEx (The Cancer Imaging Archive, CC BY 3.0)", _BY)
+    except LightboxError as error:  # a demonstration without real studies is one all the same
+        say(f"The real studies are left out. {error}")
+        return
     _project(
         admission,
         "prostatex-reading",

@@ -18,8 +18,8 @@ from hub_config.errors import LightboxError, RefusedError
 from hub_config.instance import running_instance
 from hub_config.paths import ROOT
 from hub_config.services import node
+from hub_config.services.ports import check_port
 from hub_config.services.supervisor import is_running
-from hub_config.services.workspace import check_port
 
 _NEED_DISK = 5 * GIB
 _NEED_MEMORY = 3.5 * GIB

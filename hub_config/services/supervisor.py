@@ -29,6 +29,7 @@ from hub_config.files import write_atomic
 from hub_config.instance import Instance, running_instance
 from hub_config.processes import ProcessRef, end_processes
 from hub_config.services.hub import SUPERVISOR
+from hub_config.services.ports import check_port
 from hub_config.services.spec import ServiceSpec, registered_services
 
 log = logging.getLogger("lightbox.supervisor")
@@ -38,6 +39,7 @@ _STOP_SECONDS = 15.0
 _TICK_SECONDS = 0.1
 _LOG_LIMIT = 16 << 20
 _BACKOFF_LIMIT = 30.0
+_LOCK_SECONDS = 2.0
 _STABLE_SECONDS = 60.0
 
 
@@ -65,10 +67,15 @@ def supervisor_lock(instance: Instance) -> Iterator[None]:
         Another supervisor holds it.
     """
     with (instance.run / "supervisor.lock").open("a") as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise StateError(f"A workspace already runs in {instance.state}.") from None
+        deadline = time.monotonic() + _LOCK_SECONDS  # somebody may just be looking: see is_running
+        while True:
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise StateError(f"A workspace already runs in {instance.state}.") from None
+                time.sleep(_TICK_SECONDS)
         yield
 
 
@@ -77,9 +84,10 @@ def is_running(state: Path) -> bool:
     file = state / "run" / "supervisor.lock"
     if not file.exists():
         return False
-    with file.open("a") as stream:
+    with file.open("rb") as stream:
         try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # Shared, so that two who look do not take each other for the supervisor.
+            fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
             return True
     return False
@@ -152,6 +160,8 @@ class Supervisor:
     def _bring_up(self, child: Child) -> None:
         if self._stop.is_set():
             return
+        if child.spec.port is not None:
+            check_port(child.spec.address, child.spec.port)  # else a stranger on it would be taken for the part
         self._launch(child)
         deadline = time.monotonic() + _READY_SECONDS
         while not is_healthy(child.spec):
@@ -209,12 +219,21 @@ class Supervisor:
                 child.untold = child.spec.back is not None
                 self._enter(self.phase)
             elif child.process is None and now >= child.next_start:
-                self._launch(child)
+                self._launch_again(child)
             elif child.state == "starting" and is_healthy(child.spec):
                 child.state = "ready"
                 self._enter(self.phase)
             elif child.state == "ready" and child.untold:
                 child.untold = not self._tell(child.spec.back or "")
+
+    def _launch_again(self, child: Child) -> None:
+        """Start a part once more; what the system refuses now is tried again later."""
+        try:
+            self._launch(child)
+        except OSError as error:
+            log.warning("%s could not be started: %s", child.spec.name, error)
+            child.process, child.state = None, "failed"
+            child.next_start = time.monotonic() + _BACKOFF_LIMIT
 
     def _tell(self, url: str) -> bool:
         """POST to the hub as the supervisor; return whether it was taken."""
@@ -276,7 +295,10 @@ class Supervisor:
                 for child in self.children
             ],
         }
-        write_atomic(self.instance.run / "status.json", json.dumps(content), mode=0o600)
+        try:
+            write_atomic(self.instance.run / "status.json", json.dumps(content), mode=0o600)
+        except OSError as error:  # a full disk must not keep the parts from being watched and ended
+            log.warning("the status cannot be written: %s", error)
 
 
 def is_healthy(spec: ServiceSpec) -> bool:
@@ -296,7 +318,7 @@ def main(state: Path, when_ready: Callable[[], None] = lambda: None) -> int:
     instance = running_instance(state)
     try:
         with supervisor_lock(instance):
-            write_atomic(instance.run / "supervisor.pid", str(os.getpid()))
+            write_atomic(instance.run / "supervisor", json.dumps(vars(ProcessRef.of(os.getpid()))))
             end_leftovers(state)
             Supervisor(instance, registered_services(instance)).run(when_ready)
     except LightboxError as error:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,20 +15,21 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from hub_config.compute.spawners.engine import Engine
-from hub_config.compute.spawners.runtime import publish_runtime
-from hub_config.compute.workspace_image import ensure_image
-from hub_config.errors import LightboxError, ServiceError, StateError
-from hub_config.instance import Instance, open_instance, running_instance, store_image, store_settings
+from hub_config.compute.spawners.runtime import ServerNote, publish_runtime
+from hub_config.compute.workspace_image import ensure_image, image_tag
+from hub_config.errors import ServiceError, StateError
+from hub_config.instance import Instance, open_instance, own_paths, running_instance, store_image, store_settings
 from hub_config.paths import ROOT, VENV
-from hub_config.processes import ProcessRef, end_processes, processes_of_user
+from hub_config.processes import ProcessRef, end_processes
 from hub_config.services import node
 from hub_config.services.demo import seed_demo
+from hub_config.services.ports import check_port
 from hub_config.services.supervisor import end_leftovers, is_running, read_status
-from hub_config.settings import Settings
+from hub_config.settings import Settings, load_settings
 
 Say = Callable[[str], None]
 _UP_SECONDS = 180.0
-_DOWN_SECONDS = 120.0
+_DOWN_SECONDS = 180.0
 
 
 def resolve_spawner(settings: Settings, say: Say) -> Settings:
@@ -62,22 +63,43 @@ def bring_up(settings: Settings, say: Say) -> Instance:
     LightboxError
         With the reason and what to do.
     """
-    with _one_at_a_time(settings):
-        if is_running(settings.state):
-            instance = running_instance(settings.state)
-            _wait_ready(instance, say)
-            return instance
-        instance = prepare(settings, say)
-        say("Starting the hub")
-        _start_supervisor(instance)
-        _wait_ready(instance, say)
+    if is_running(settings.state):
+        instance = running_instance(settings.state)
+        _wait_ready(instance, say, None)
         return instance
+    instance = prepare(settings, say)
+    say("Starting the hub")
+    _wait_ready(instance, say, _start_supervisor(instance))
+    return instance
 
 
 def prepare(settings: Settings, say: Say) -> Instance:
-    """Do all that must be there before the parts can start."""
+    """Do all that must be there before the parts can start; one at a time for a state directory.
+
+    Raises
+    ------
+    LightboxError
+        With the reason and what to do.
+    """
     settings = resolve_spawner(settings, say)
     instance = open_instance(settings)
+    _refuse_demo_of_production(settings)
+    with _one_at_a_time(settings):
+        _prepare(instance, say)
+    return instance
+
+
+def _refuse_demo_of_production(settings: Settings) -> None:
+    file = settings.state / "run" / "settings.json"
+    if file.exists() and settings.mode == "demo" and load_settings(file).mode == "production":
+        raise StateError(
+            f"{settings.state} holds a production workspace: as a demonstration, anybody could be anyone in it. "
+            "Name its settings file with --config, or choose another --state."
+        )
+
+
+def _prepare(instance: Instance, say: Say) -> None:
+    settings = instance.settings
     end_leftovers(settings.state)
     check_port(settings.bind, settings.port)
     for folder in (node.PROXY, *((node.DEV_IDP,) if settings.uses_dev_idp else ())):
@@ -88,62 +110,20 @@ def prepare(settings: Settings, say: Say) -> Instance:
         store_image(instance, ensure_image(ROOT, say).name)
     else:
         check_reachable(instance)
+        store_image(instance, image_tag(ROOT))
         publish_runtime(instance)
     seed_demo(instance, say)
     store_settings(settings)
-    return instance
 
 
 @contextmanager
 def _one_at_a_time(settings: Settings) -> Iterator[None]:
-    open_instance(settings)
     with (settings.state / "run" / "up.lock").open("a") as stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise StateError(f"Another `lightbox up` is at work in {settings.state}: wait for it to end.") from None
         yield
-
-
-def check_port(address: str, port: int) -> None:
-    """Refuse a port that somebody else holds.
-
-    Raises
-    ------
-    StateError
-        Naming the program that holds it, where that can be seen.
-    """
-    with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((address, port))
-        except OSError as error:
-            holder = _port_holder(port)
-            by = f" by {holder}" if holder else ""
-            raise StateError(
-                f"Port {port} on {address} cannot be used: {str(error.strerror).lower()}{by}. "
-                "Choose another with --port, for example: ./lightbox up --port 8080"
-            ) from error
-
-
-def _port_holder(port: int) -> str | None:
-    """Return name and number of the process that listens on ``port``, if this account may see it."""
-    inodes = set()
-    for table in ("tcp", "tcp6"):
-        file = Path("/proc/net") / table
-        lines = file.read_text(encoding="ascii").splitlines()[1:] if file.exists() else []
-        rows = [line.split() for line in lines]
-        inodes |= {row[9] for row in rows if row[3] == "0A" and int(row[1].rpartition(":")[2], 16) == port}
-    for process in Path("/proc").iterdir():
-        if not process.name.isdigit():
-            continue
-        try:
-            links = {str(link.readlink()) for link in (process / "fd").iterdir()}
-            if links & {f"socket:[{inode}]" for inode in inodes}:
-                return f"{(process / 'comm').read_text().strip()} (process {process.name})"
-        except OSError:
-            continue
-    return None
 
 
 def check_reachable(instance: Instance) -> None:
@@ -166,10 +146,10 @@ def check_reachable(instance: Instance) -> None:
             )
 
 
-def _start_supervisor(instance: Instance) -> None:
+def _start_supervisor(instance: Instance) -> subprocess.Popen[bytes]:
     (instance.run / "status.json").unlink(missing_ok=True)
     with (instance.logs / "supervisor.log").open("ab") as stream:
-        subprocess.Popen(
+        return subprocess.Popen(
             [sys.executable, "-m", "hub_config.services.supervisor", str(instance.state)],
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
@@ -179,7 +159,7 @@ def _start_supervisor(instance: Instance) -> None:
         )
 
 
-def _wait_ready(instance: Instance, say: Say) -> None:
+def _wait_ready(instance: Instance, say: Say, supervisor: subprocess.Popen[bytes] | None) -> None:
     deadline = time.monotonic() + _UP_SECONDS
     told: set[str] = set()
     while time.monotonic() < deadline:
@@ -192,8 +172,9 @@ def _wait_ready(instance: Instance, say: Say) -> None:
             return
         if status.get("phase") == "failed":
             raise ServiceError(status["message"])
-        if status and not is_running(instance.state):
-            raise ServiceError(f"The supervisor ended. Its log: {instance.logs / 'supervisor.log'}")
+        if not is_running(instance.state) if supervisor is None else supervisor.poll() is not None:
+            lines = (instance.logs / "supervisor.log").read_text(encoding="utf-8", errors="replace").splitlines()
+            raise ServiceError("\n".join(["The supervisor ended. The last lines of its log:", *lines[-8:]]))
         time.sleep(0.1)
     raise ServiceError(f"The workspace was not ready after {_UP_SECONDS:.0f} s. Logs: {instance.logs}")
 
@@ -212,43 +193,52 @@ def bring_down(state: Path, say: Say) -> bool:
         say("Stopping servers and services")
         _stop_supervisor(state)
     ran = bool(end_leftovers(state)) or ran
-    return bool(_remove_servers(instance)) or ran
+    return bool(_remove_servers(instance, say)) or ran
 
 
 def _stop_supervisor(state: Path) -> None:
-    pid = int((state / "run" / "supervisor.pid").read_text(encoding="ascii"))
-    os.kill(pid, signal.SIGTERM)
+    supervisor: ProcessRef | None = None
     deadline = time.monotonic() + _DOWN_SECONDS
     while is_running(state):
+        if supervisor is None and (supervisor := _supervisor(state)):
+            os.kill(supervisor.pid, signal.SIGTERM)
         if time.monotonic() > deadline:
-            raise ServiceError(f"The supervisor (process {pid}) did not end within {_DOWN_SECONDS:.0f} s.")
+            raise ServiceError(f"The supervisor did not end within {_DOWN_SECONDS:.0f} s: {supervisor}.")
         time.sleep(0.1)
 
 
-def _remove_servers(instance: Instance) -> int:
-    """Remove what the hub could not: servers of a hub that was killed, and the network."""
-    if instance.settings.spawner == "docker":
-        try:
-            engine = Engine()
-        except ServiceError:
-            return 0
+def _supervisor(state: Path) -> ProcessRef | None:
+    """Return the supervisor if it has written itself down and is the process of that number."""
+    try:
+        found = ProcessRef(**json.loads((state / "run" / "supervisor").read_text(encoding="ascii")))
+    except (FileNotFoundError, ValueError):
+        return None
+    return found if found.alive() else None
+
+
+def _remove_servers(instance: Instance, say: Say) -> int:
+    """Remove what the hub could not: servers of a hub that was killed, of either spawner, and the network."""
+    removed = 0
+    try:
+        engine = Engine()
         removed = engine.remove_servers(instance.name)
         engine.remove_network(instance.name)
         engine.close()
-        return removed
+    except ServiceError:
+        if instance.settings.spawner == "docker":
+            say("The Docker engine does not answer: containers of this instance may still run there.")
     servers = instance.run / "servers"
     left = _leftover_processes(servers)
     end_processes(left, 10.0)
     shutil.rmtree(servers, ignore_errors=True)
-    return len(left)
+    return removed + len(left)
 
 
 def _leftover_processes(servers: Path) -> list[ProcessRef]:
     left: list[ProcessRef] = []
     for file in servers.glob("*/process"):
-        pid, started, uid = (int(part) for part in file.read_text(encoding="ascii").split())
-        left.append(ProcessRef(pid, started))
-        left += processes_of_user(uid) if uid >= 0 else []
+        note = ServerNote.read(file)
+        left += note.processes() if note else []
     return [ref for ref in left if ref.alive()]
 
 
@@ -262,14 +252,20 @@ def purge(state: Path, say: Say) -> None:
     """
     instance = running_instance(state)
     bring_down(state, say)
-    if instance.settings.spawner == "docker":
+    try:
         engine = Engine()
         engine.remove_homes(instance.name)
         engine.close()
+    except ServiceError:
+        if instance.settings.spawner == "docker":
+            raise
     for folder in (instance.datasets, *instance.datasets.rglob("*")):
         if folder.is_dir() and not folder.is_symlink():
             folder.chmod(0o700)
     try:
-        shutil.rmtree(state)
+        for path in own_paths(state):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        if not any(state.iterdir()):
+            state.rmdir()
     except OSError as error:
-        raise LightboxError(f"{state} cannot be deleted: {error}.") from error
+        raise StateError(f"{state} cannot be emptied: {error}.") from error

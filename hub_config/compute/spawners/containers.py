@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from docker.errors import DockerException
 from dockerspawner import DockerSpawner
+from requests.exceptions import RequestException
 from traitlets import default
 
 from hub_config.compute.server_plan import HOME, ServerPlan, server_name
 from hub_config.compute.spawners.planned import PlannedSpawner
+from hub_config.errors import ServiceError
 
 _UID = _GID = 1000  # jovyan, in images/workspace/Dockerfile
 
@@ -45,8 +48,21 @@ class ContainerSpawner(PlannedSpawner, DockerSpawner):
         self.extra_host_config = host_config(plan)
 
     async def launch(self) -> Any:
-        """Start the container."""
-        return await DockerSpawner.start(self)
+        """Start the container.
+
+        Raises
+        ------
+        ServiceError
+            The engine refuses; what it said is logged, since it may name paths of the host.
+        """
+        try:
+            return await DockerSpawner.start(self)
+        except (DockerException, RequestException) as error:
+            self.log.error("the engine did not start %s: %s", self.object_name, error)
+            raise ServiceError(
+                "The container engine could not start your workspace. Try again in a minute; if it fails again, ask "
+                "the administrator."
+            ) from error
 
     async def check_allowed(self, image: str) -> str:
         """Refuse an image asked for in options: the profile names the image."""

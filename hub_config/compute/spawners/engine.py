@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import docker
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
@@ -14,6 +16,8 @@ from hub_config.errors import RefusedError, ServiceError
 
 INSTANCE_LABEL = "lightbox.instance"
 _ANSWER_SECONDS = 10
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 @dataclass(frozen=True)
@@ -22,6 +26,19 @@ class Network:
 
     name: str
     gateway: str
+
+
+def _engine_errors(act: Callable[P, R]) -> Callable[P, R]:
+    """Turn what the engine's client raises into our own error."""
+
+    @functools.wraps(act)
+    def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return act(*args, **kwargs)
+        except (DockerException, RequestException) as error:
+            raise ServiceError(f"The Docker engine failed: {error}.") from error
+
+    return guarded
 
 
 class Engine:
@@ -93,6 +110,7 @@ class Engine:
             labels={INSTANCE_LABEL: instance},
         )
 
+    @_engine_errors
     def remove_servers(self, instance: str) -> int:
         """Remove the containers of an instance; return how many there were. Homes stay."""
         containers = self.client.containers.list(all=True, filters={"label": f"{INSTANCE_LABEL}={instance}"})
@@ -103,11 +121,13 @@ class Engine:
                 continue
         return len(containers)
 
+    @_engine_errors
     def remove_network(self, instance: str) -> None:
         """Remove the bridge of an instance, if it is there."""
         for network in self.client.networks.list(filters={"label": f"{INSTANCE_LABEL}={instance}"}):
             network.remove()
 
+    @_engine_errors
     def remove_homes(self, instance: str) -> int:
         """Remove the home volumes of an instance and all in them; return how many there were."""
         volumes = [v for v in self.client.volumes.list() if str(v.name).startswith(f"{instance}-")]

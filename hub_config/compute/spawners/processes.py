@@ -11,30 +11,33 @@ import asyncio
 import os
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 from jupyterhub.utils import random_port
 
+from hub_config.compute.admission import Admission
 from hub_config.compute.server_plan import ServerPlan
 from hub_config.compute.spawners.planned import PlannedSpawner
-from hub_config.compute.spawners.runtime import runtime_folder
+from hub_config.compute.spawners.runtime import ServerNote, leftovers, runtime_folder
 from hub_config.data.tables import HomeOwner
-from hub_config.database import Store
 from hub_config.errors import ServiceError
-from hub_config.files import write_atomic
 from hub_config.paths import VENV
-from hub_config.processes import ProcessRef, end_processes, processes_of_user
+from hub_config.processes import ProcessRef, end_processes
 
-UID_BASE = 1_950_000_000  # far from accounts, sub-ids and the gids of datasets
 _STOP_SECONDS = 5.0
+_SWEEPS = 3
+_LOG_LIMIT = 16 << 20
 
 
 class ProcessSpawner(PlannedSpawner):
     """Starts ``jupyterhub-singleuser`` of this installation, unprivileged."""
 
     process: ProcessRef | None = None
+    _uid: int | None = None
+    _scratch: Path | None = None
     _child: subprocess.Popen[bytes] | None = None
 
     def apply(self, plan: ServerPlan) -> None:
@@ -42,8 +45,10 @@ class ProcessSpawner(PlannedSpawner):
         state = self.admission.instance.state
         self._home = state / "homes" / plan.home
         self._datasets = state / "run" / "servers" / plan.name / "datasets"
-        self._uid = unprivileged_uid(self.admission.store, plan) if os.geteuid() == 0 else None
+        self._uid = unprivileged_uid(self.admission, plan) if os.geteuid() == 0 else None
+        self._end_forgotten()
         prepare_folders(plan, self._home, self._datasets, self._uid)
+        self._scratch = private_folder(self._uid)
         self.notebook_dir = str(self._home)
         self.ip = "127.0.0.1"
         runtime = runtime_folder(self.admission.instance)
@@ -59,6 +64,8 @@ class ProcessSpawner(PlannedSpawner):
             "PATH": f"{VENV / 'bin'}:/usr/local/bin:/usr/bin:/bin",
             "JUPYTER_CONFIG_PATH": str(runtime / "images" / "workspace"),
             "PYTHONPATH": str(runtime),
+            # Short, so that kernels talk over sockets in a closed folder and not over TCP, which all could hear.
+            "JUPYTER_RUNTIME_DIR": str(self._scratch),
         }
 
     async def launch(self) -> tuple[str, int]:
@@ -69,6 +76,8 @@ class ProcessSpawner(PlannedSpawner):
         start = runtime_folder(self.admission.instance) / "images" / "workspace" / "start"
         command = [*unprivileged_command(self._uid, self.plan.reader_gids), str(start), *self.get_args()]
         log = self.admission.instance.logs / f"{self.plan.name}.log"
+        if log.exists() and log.stat().st_size > _LOG_LIMIT:
+            log.replace(log.with_suffix(".log.1"))
         try:
             with log.open("ab") as stream:
                 self._child = subprocess.Popen(
@@ -83,10 +92,8 @@ class ProcessSpawner(PlannedSpawner):
         except OSError as error:
             raise ServiceError(f"The server cannot be started: {error}.") from error
         self.process = ProcessRef.of(self._child.pid)
-        if self.process is not None:  # `lightbox down` ends it where the hub no longer can
-            uid = -1 if self._uid is None else self._uid
-            note = f"{self.process.pid} {self.process.started} {uid}"
-            write_atomic(self._datasets.parent / "process", note, mode=0o600)
+        if self.process is not None:
+            ServerNote(self.process, self._uid).write(self._note)
         return self.ip, self.port
 
     async def poll(self) -> int | None:
@@ -101,15 +108,40 @@ class ProcessSpawner(PlannedSpawner):
             await asyncio.to_thread(end_processes, [self.process], _STOP_SECONDS)
         if self._child is not None:
             await asyncio.to_thread(self._child.wait)
-        if self._uid is not None:
-            await asyncio.to_thread(end_processes, processes_of_user(self._uid), _STOP_SECONDS)
+        await asyncio.to_thread(self._sweep)
         self.process = self._child = None
+
+    def _sweep(self) -> None:
+        """End what a server's own user still runs, and what forked meanwhile; remove its scratch folder."""
+        for _ in range(_SWEEPS):
+            if not (left := leftovers(self._uid)):
+                break
+            end_processes(left, _STOP_SECONDS)
+        if self._scratch is not None:
+            shutil.rmtree(self._scratch, ignore_errors=True)
+
+    def _end_forgotten(self) -> None:
+        """End a server of this name that a killed hub had started and not yet remembered."""
+        note = ServerNote.read(self._note)
+        if note is not None:
+            end_processes(note.processes(), _STOP_SECONDS)
+
+    @property
+    def _note(self) -> Path:
+        return self._datasets.parent / "process"
+
+    def record_stop(self) -> None:
+        """Record the end, and sweep also after a server that ended by itself."""
+        super().record_stop()
+        self._sweep()
 
     def get_state(self) -> dict[str, Any]:
         """Add the process to what the hub keeps."""
         state = super().get_state()
         if self.process:
             state["process"] = [self.process.pid, self.process.started]
+            state["uid"] = self._uid
+            state["scratch"] = str(self._scratch) if self._scratch else None
         return state
 
     def load_state(self, state: dict[str, Any]) -> None:
@@ -117,18 +149,20 @@ class ProcessSpawner(PlannedSpawner):
         super().load_state(state)
         if "process" in state:
             self.process = ProcessRef(*state["process"])
+            self._uid = state.get("uid")
+            self._scratch = Path(state["scratch"]) if state.get("scratch") else None
 
 
-def unprivileged_uid(store: Store, plan: ServerPlan) -> int:
+def unprivileged_uid(admission: Admission, plan: ServerPlan) -> int:
     """Return the user id of a person in a project, the same every time and nobody else's."""
-    with store.session() as session:
+    with admission.store.session() as session:
         mine = sa.select(HomeOwner).where(HomeOwner.username == plan.username, HomeOwner.project_id == plan.project)
         owner = session.scalar(mine)
         if owner is None:
             owner = HomeOwner(username=plan.username, project_id=plan.project)
             session.add(owner)
             session.flush()
-        return UID_BASE + owner.number
+        return admission.instance.first_uid + owner.number
 
 
 def prepare_folders(plan: ServerPlan, home: Path, datasets: Path, uid: int | None) -> None:
@@ -144,13 +178,25 @@ def prepare_folders(plan: ServerPlan, home: Path, datasets: Path, uid: int | Non
     """
     home.parent.mkdir(mode=0o711, exist_ok=True)
     home.mkdir(mode=0o700, exist_ok=True)
+    shutil.rmtree(datasets, ignore_errors=True)
+    # Nobody lists the servers; only the person sees which datasets theirs has.
+    datasets.parent.parent.mkdir(mode=0o711, exist_ok=True)
+    for folder in (datasets.parent, datasets):
+        folder.mkdir(mode=0o750, exist_ok=True)
     if uid is not None:
         os.chown(home, uid, uid)
-    shutil.rmtree(datasets, ignore_errors=True)
-    for folder in (datasets.parent.parent, datasets.parent, datasets):
-        folder.mkdir(mode=0o755, exist_ok=True)
+        os.chown(datasets.parent, 0, uid)
+        os.chown(datasets, 0, uid)
     for mount in plan.mounts:
         (datasets / mount.dataset).symlink_to(mount.source)
+
+
+def private_folder(uid: int | None) -> Path:
+    """Make a folder with a short path that only the person may enter."""
+    folder = Path(tempfile.mkdtemp(prefix="lb-", dir="/tmp"))
+    if uid is not None:
+        os.chown(folder, uid, uid)
+    return folder
 
 
 def unprivileged_command(uid: int | None, reader_gids: tuple[int, ...]) -> list[str]:

@@ -50,6 +50,7 @@ def upgrade() -> None:
             ["datasets.id"],
         ),
         sa.PrimaryKeyConstraint("dataset_id", "version"),
+        sa.UniqueConstraint("reader_gid"),
     )
     op.create_table(
         "memberships",

@@ -1,11 +1,16 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from hub_config.data.catalogue import Catalogue
+from hub_config.data.projects import Projects
+from hub_config.data.tables import Project
 from hub_config.database import Store
 from hub_config.errors import InvalidInputError, LightboxError, NotFoundError, StateError
 from hub_config.record.audit import AuditTrail
@@ -22,7 +27,9 @@ def source(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def catalogue(state: Path) -> Catalogue:
-    return Catalogue(Store(f"sqlite:///{state}/x.sqlite"), state / "datasets", AuditTrail(state / "events.jsonl"))
+    return Catalogue(
+        Store(f"sqlite:///{state}/x.sqlite"), state / "datasets", AuditTrail(state / "events.jsonl"), 1_900_000_000
+    )
 
 
 def test_a_version_is_a_read_only_copy(catalogue: Catalogue, source: Path) -> None:
@@ -132,7 +139,7 @@ def test_what_a_crash_left_is_replaced(catalogue: Catalogue, source: Path) -> No
 def test_an_unwritable_audit_trail_stops_the_registration(state: Path, source: Path) -> None:
     """Nothing is registered without a trace."""
     store = Store(f"sqlite:///{state}/x.sqlite")
-    catalogue = Catalogue(store, state / "datasets", AuditTrail(state / "missing" / "events.jsonl"))
+    catalogue = Catalogue(store, state / "datasets", AuditTrail(state / "missing" / "events.jsonl"), 1_900_000_000)
     with pytest.raises(LightboxError, match="audit trail"):
         catalogue.add("demo", source, "", "operator:x")
     assert catalogue.all() == []
@@ -143,3 +150,53 @@ def test_an_unknown_dataset_is_named_with_the_known_ones(catalogue: Catalogue, s
     catalogue.add("demo", source, "", "operator:x")
     with pytest.raises(NotFoundError, match=r"no dataset dmeo\. Registered datasets: demo"):
         catalogue.get("dmeo")
+
+
+def test_reading_waits_for_no_writer(state: Path) -> None:
+    """While one writes, another reads what was there before."""
+    url = f"sqlite:///{state}/x.sqlite"
+    first, second = Store(url), Store(url)
+    trail = AuditTrail(state / "events.jsonl")
+    Projects(first, trail).add("p", "", "", "operator:x")
+    with first.session() as session:
+        session.add(Project(id="q", title="q", description="", created_at=datetime.now(UTC)))
+        session.flush()
+        assert [info.id for info in Projects(second, trail).all()] == ["p"]
+    assert [info.id for info in Projects(second, trail).all()] == ["p", "q"]
+
+
+def test_a_migration_killed_half_way_leaves_nothing(state: Path) -> None:
+    """Tables are made in one transaction: the next open begins again."""
+    file = state / "x.sqlite"
+    program = (
+        "import os, sqlalchemy as sa; from hub_config.database import Store\n"
+        "@sa.event.listens_for(sa.engine.Engine, 'after_cursor_execute')\n"
+        "def end(c, cursor, statement, *rest):\n"
+        "    if 'CREATE TABLE projects' in statement: os._exit(9)\n"
+        f"Store('sqlite:///{file}')\n"
+    )
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 9
+    assert Projects(Store(f"sqlite:///{file}"), AuditTrail(state / "e")).all() == []
+
+
+def test_two_registrations_at_once_are_two_versions(state: Path, tmp_path: Path) -> None:
+    """Each gets a number, a group and its own files."""
+    program = (
+        "import sys; from pathlib import Path\n"
+        "from hub_config.data.catalogue import Catalogue; from hub_config.database import Store\n"
+        "from hub_config.record.audit import AuditTrail\n"
+        f"state = Path({str(state)!r})\n"
+        "catalogue = Catalogue(Store(f'sqlite:///{state}/x.sqlite'), state / 'datasets', AuditTrail(state / 'e'), 5)\n"
+        "catalogue.add('demo', Path(sys.argv[1]), '', 'operator:x')\n"
+    )
+    folders = [tmp_path / name for name in "abc"]
+    for folder in folders:
+        folder.mkdir()
+        (folder / "file").write_text(folder.name)
+    running = [subprocess.Popen([sys.executable, "-c", program, str(folder)]) for folder in folders]
+    assert [process.wait(60) for process in running] == [0, 0, 0]
+    catalogue = Catalogue(Store(f"sqlite:///{state}/x.sqlite"), state / "datasets", AuditTrail(state / "e"), 5)
+    infos = catalogue.all()
+    assert [info.version for info in infos] == [1, 2, 3]
+    assert len({info.reader_gid for info in infos}) == 3
+    assert all(catalogue.verify(info, "operator:x") == [] for info in infos)

@@ -70,7 +70,7 @@ def test_the_newest_decision_counts_and_none_is_lost(state: Path, store: Store, 
     folder = state / "source"
     folder.mkdir()
     (folder / "x").write_bytes(b"x")
-    info = Catalogue(store, state / "datasets", audit).add("d", folder, "", "operator:x")
+    info = Catalogue(store, state / "datasets", audit, 1_900_000_000).add("d", folder, "", "operator:x")
     projects, grants = Projects(store, audit), Grants(store, audit)
     projects.add("p", "", "", "operator:x")
     grants.grant("p", info, None, "operator:x")

@@ -52,8 +52,23 @@ def test_an_encoded_colon_makes_no_subgroup() -> None:
 
 
 def test_wlcg_groups_are_paths() -> None:
-    """`/vo/group` is `vo:group`; anything else is passed over."""
-    assert wlcg_groups(["/eucaim/lightbox", "no-slash", "/a//b", 7]) == {"eucaim:lightbox"}
+    """`/vo/group` is `vo:group` where the path is believed; anything else is passed over."""
+    values = ["/eucaim/lightbox", "/eucaimx", "/other", "no-slash", "/eucaim//b", 7]
+    assert wlcg_groups(values, ["/eucaim"]) == {"eucaim:lightbox"}
+    assert wlcg_groups(values, []) == frozenset()
+
+
+def test_an_unlisted_wlcg_claim_makes_no_admin() -> None:
+    """The claim names no authority: by default nothing in it is believed."""
+    hostile = {"sub": "a", "wlcg.groups": ["/lifescience/communities_and_projects/EUCAIM/lightbox/admins"]}
+    assert identity_from_claims(hostile, ISSUER, IdentitySettings()).roles == frozenset()
+
+
+def test_groups_are_compared_in_one_spelling() -> None:
+    """What an operator writes with blanks or signs is the group that the claim encodes."""
+    settings = IdentitySettings(role_groups={"users": ("elixir:ELIXIR AAI:staff",)})
+    person = identity_from_claims(claims("elixir:ELIXIR%20AAI:staff"), ISSUER, settings)
+    assert person.roles == {"users"}
 
 
 @pytest.mark.parametrize("role", ["admins", "modellers", "data-providers", "users"])
