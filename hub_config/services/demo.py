@@ -98,7 +98,16 @@ def make_cohort(folder: Path, patients: int, seed: int) -> None:
     ServiceError
         It fails; its last words are in the message.
     """
-    command = [str(Path(sys.executable).parent / "curate"), "synth", "--out", str(folder)]
+    # The child ends with us: what a killed `up` leaves behind must not go on writing.
+    command = [
+        "setpriv",
+        "--pdeathsig",
+        "KILL",
+        str(Path(sys.executable).parent / "curate"),
+        "synth",
+        "--out",
+        str(folder),
+    ]
     command += ["--patients", str(patients), "--seed", str(seed), "--json"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=_SYNTH_SECONDS, check=False)
     if done.returncode:

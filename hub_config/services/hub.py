@@ -100,5 +100,4 @@ def configure_hub(c: Any, instance: Instance) -> None:
         hub.services.append(
             {"name": "dev-idp", "url": f"http://127.0.0.1:{instance.ports['dev_idp']}", "display": False}
         )
-    hub.tornado_settings = {"slow_spawn_timeout": 0}
     c.Spawner.disable_user_config = False

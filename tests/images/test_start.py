@@ -36,7 +36,7 @@ def start(root: Path, home: Path, stub: Path, notebooks: Path, *arguments: str) 
 
 def test_hands_over_to_the_given_python(root: Path, home: Path, stub: Path, tmp_path: Path) -> None:
     result = start(root, home, stub, tmp_path / "absent", "--port=1", "--x=a b")
-    assert result.stdout == "-m jupyterhub.singleuser --port=1 --x=a b\n"
+    assert result.stdout == "-P -m jupyterhub.singleuser --port=1 --x=a b\n"
     assert list(home.iterdir()) == []
 
 
@@ -73,4 +73,4 @@ def test_starts_also_when_nothing_can_be_copied(root: Path, home: Path, stub: Pa
     (notebooks / "folder").mkdir(parents=True)
     (home / "folder").write_text("a file where a folder should come")
     result = start(root, home, stub, notebooks)
-    assert result.stdout.startswith("-m jupyterhub.singleuser")
+    assert result.stdout.startswith("-P -m jupyterhub.singleuser")
