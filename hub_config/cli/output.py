@@ -83,7 +83,7 @@ def show(
     if as_json:
         sys.stdout.write(json.dumps(content, default=str) + "\n")
         return
-    table = Table(title=title, title_justify="left", header_style="bold")
+    table = Table(title=title or None, title_justify="left", header_style="bold")
     for column in columns:
         table.add_column(column, overflow="fold", no_wrap=column in _WHOLE)
     for row in rows:

@@ -170,13 +170,9 @@ def status(state: StateOption = None, as_json: JsonOption = False) -> None:
         )
     else:
         rows = [(service["name"], service["state"], str(service["restarts"])) for service in services]
-        show(
-            as_json,
-            content,
-            f"Lightbox at {content['url']}: {content['phase']}",
-            ("service", "state", "restarts"),
-            rows,
-        )
+        if not as_json:
+            people.print(f"Lightbox at {content['url']}: {content['phase']}", highlight=False, soft_wrap=True)
+        show(as_json, content, "", ("service", "state", "restarts"), rows)
     if not running:
         raise typer.Exit(1)
 
