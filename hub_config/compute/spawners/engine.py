@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import functools
+import os
+import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ParamSpec, TypeVar
+from urllib.parse import urlsplit
 
 import docker
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
@@ -41,6 +44,23 @@ def _engine_errors(act: Callable[P, R]) -> Callable[P, R]:
     return guarded
 
 
+def _knock(address: str) -> None:
+    """Connect to the engine once, and close again: a client that fails to do so leaves its socket open.
+
+    Raises
+    ------
+    OSError
+        Nobody opens.
+    """
+    url = urlsplit(address)
+    if url.scheme == "unix":
+        with socket.socket(socket.AF_UNIX) as probe:
+            probe.settimeout(_ANSWER_SECONDS)
+            probe.connect(url.path)
+    elif url.scheme in {"tcp", "http", "https"}:
+        socket.create_connection((url.hostname or "127.0.0.1", url.port or 2375), _ANSWER_SECONDS).close()
+
+
 class Engine:
     """A connection to the Docker engine.
 
@@ -52,9 +72,10 @@ class Engine:
 
     def __init__(self) -> None:
         try:
+            _knock(os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock")
             self.client = docker.from_env(timeout=_ANSWER_SECONDS)
             self.client.ping()
-        except (DockerException, RequestException) as error:
+        except (DockerException, RequestException, OSError) as error:
             raise ServiceError(
                 "No Docker engine answers. Install and start one (Debian: apt-get install docker.io), or become a "
                 "member of the group docker."
