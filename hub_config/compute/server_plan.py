@@ -121,15 +121,7 @@ def plan_server(
     RefusedError
         The person has no role here, is no member of the project, or may not start the profile now.
     """
-    if not identity.roles:
-        raise RefusedError("You have no role in this workspace.", "Ask your project's owner to invite you.")
-    if not project.has(identity):
-        raise RefusedError(
-            f"You are not a member of the project {project.id}.",
-            "Choose one of your projects on the start page.",
-        )
-    if offer.reason is not None:
-        raise RefusedError(f"The profile {offer.profile.title} is not available to you now: {offer.reason}", "")
+    _refuse(identity, project, offer)
     name = server_name(instance, identity.username, project.id)
     return ServerPlan(
         name=name,
@@ -155,6 +147,19 @@ def plan_server(
             "lightbox.profile": offer.profile.id,
         },
     )
+
+
+def _refuse(identity: Identity, project: ProjectInfo, offer: Offer) -> None:
+    """Raise where the person may not have the server."""
+    if not identity.roles:
+        raise RefusedError("You have no role in this workspace.", "Ask your project's owner to invite you.")
+    if not project.has(identity):
+        raise RefusedError(
+            f"You are not a member of the project {project.id}.",
+            "Choose one of your projects on the start page.",
+        )
+    if offer.reason is not None:
+        raise RefusedError(f"The profile {offer.profile.title} is not available to you now: {offer.reason}", "")
 
 
 def _environment(project: ProjectInfo, offer: Offer, mounts: tuple[DatasetMount, ...]) -> dict[str, str]:

@@ -20,7 +20,7 @@ from hub_config.compute.workspace_image import ensure_image, image_tag
 from hub_config.errors import ServiceError, StateError
 from hub_config.instance import Instance, open_instance, own_paths, running_instance, store_image, store_settings
 from hub_config.paths import ROOT, VENV
-from hub_config.processes import ProcessRef, end_processes
+from hub_config.processes import ProcessRef
 from hub_config.services import node
 from hub_config.services.demo import seed_demo
 from hub_config.services.ports import check_port
@@ -30,6 +30,7 @@ from hub_config.settings import Settings, load_settings
 Say = Callable[[str], None]
 _UP_SECONDS = 180.0
 _DOWN_SECONDS = 180.0
+_SERVER_SECONDS = 10.0
 
 
 def resolve_spawner(settings: Settings, say: Say) -> Settings:
@@ -228,18 +229,10 @@ def _remove_servers(instance: Instance, say: Say) -> int:
         if instance.settings.spawner == "docker":
             say("The Docker engine does not answer: containers of this instance may still run there.")
     servers = instance.run / "servers"
-    left = _leftover_processes(servers)
-    end_processes(left, 10.0)
+    notes = [note for file in servers.glob("*/process") if (note := ServerNote.read(file))]
+    removed += sum(note.end(_SERVER_SECONDS) for note in notes)
     shutil.rmtree(servers, ignore_errors=True)
-    return removed + len(left)
-
-
-def _leftover_processes(servers: Path) -> list[ProcessRef]:
-    left: list[ProcessRef] = []
-    for file in servers.glob("*/process"):
-        note = ServerNote.read(file)
-        left += note.processes() if note else []
-    return [ref for ref in left if ref.alive()]
+    return removed
 
 
 def purge(state: Path, say: Say) -> None:

@@ -20,6 +20,7 @@ import yaml
 
 from benchmarks.support.visitor import Visitor
 from benchmarks.support.workspace import Workspace, free_port, lightbox, remove_workspace, start_workspace
+from hub_config.compute.spawners.runtime import ServerNote
 from hub_config.paths import ROOT
 from hub_config.processes import ProcessRef
 from hub_config.services.supervisor import is_running, read_status
@@ -173,3 +174,21 @@ def test_wrong_usage_is_exit_status_two(state: Path) -> None:
         assert lightbox(*arguments, check=False).returncode == 2
     assert lightbox("up", "--spawner", "cluster", "--state", str(state), check=False).returncode == 2
     assert lightbox("down", "--state", str(state / "none"), check=False).returncode == 1
+
+
+def test_a_server_whose_hub_and_supervisor_were_killed_is_ended_by_down() -> None:
+    """`down` finds the server by its note, ends it and takes its scratch folder away."""
+    with temporary() as workspace:
+        with workspace.visitor("researcher") as rosa:
+            rosa.start("prostate-ai")
+            name = f"{workspace.instance.name}-{rosa.username}-prostate-ai"
+        note = ServerNote.read(workspace.state / "run" / "servers" / name / "process")
+        assert note is not None
+        pid = json.loads((workspace.state / "run" / "supervisor").read_text())["pid"]
+        os.kill(pid, signal.SIGKILL)
+        os.kill(service(workspace, "hub").pid, signal.SIGKILL)
+        until(lambda: not is_running(workspace.state))
+        assert note.process.alive()
+        workspace.run("down")
+        assert not note.process.alive()
+        assert not note.scratch.exists()

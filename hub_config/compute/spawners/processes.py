@@ -92,8 +92,8 @@ class ProcessSpawner(PlannedSpawner):
         except OSError as error:
             raise ServiceError(f"The server cannot be started: {error}.") from error
         self.process = ProcessRef.of(self._child.pid)
-        if self.process is not None:
-            ServerNote(self.process, self._uid).write(self._note)
+        if self.process is not None and self._scratch is not None:
+            ServerNote(self.process, self._uid, self._scratch).write(self._note)
         return self.ip, self.port
 
     async def poll(self) -> int | None:
@@ -124,7 +124,7 @@ class ProcessSpawner(PlannedSpawner):
         """End a server of this name that a killed hub had started and not yet remembered."""
         note = ServerNote.read(self._note)
         if note is not None:
-            end_processes(note.processes(), _STOP_SECONDS)
+            note.end(_STOP_SECONDS)
 
     @property
     def _note(self) -> Path:

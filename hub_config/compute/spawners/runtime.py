@@ -12,7 +12,7 @@ from hub_config.errors import StateError
 from hub_config.files import write_atomic
 from hub_config.instance import Instance
 from hub_config.paths import ROOT
-from hub_config.processes import ProcessRef, processes_of_user
+from hub_config.processes import ProcessRef, end_processes, processes_of_user
 
 _RUNTIME = ("curation", "mlops", "notebooks", "images/workspace")
 
@@ -59,14 +59,17 @@ class ServerNote:
     process : ProcessRef
     uid : int or None
         Its user, where it has one of its own: all processes of that user belong to the server.
+    scratch : Path
+        Folder outside the state directory that goes with the server.
     """
 
     process: ProcessRef
     uid: int | None
+    scratch: Path
 
     def write(self, file: Path) -> None:
         """Write the note; only the hub's account may read it."""
-        content = {"pid": self.process.pid, "started": self.process.started, "uid": self.uid}
+        content = {**vars(self.process), "uid": self.uid, "scratch": str(self.scratch)}
         write_atomic(file, json.dumps(content), mode=0o600)
 
     @classmethod
@@ -74,13 +77,16 @@ class ServerNote:
         """Read a note; None where there is none."""
         try:
             content = json.loads(file.read_text(encoding="ascii"))
-            return cls(ProcessRef(content["pid"], content["started"]), content["uid"])
+            return cls(ProcessRef(content["pid"], content["started"]), content["uid"], Path(content["scratch"]))
         except (FileNotFoundError, ValueError, KeyError):
             return None
 
-    def processes(self) -> list[ProcessRef]:
-        """Return what still runs of the server."""
-        return [*([self.process] if self.process.alive() else []), *leftovers(self.uid)]
+    def end(self, seconds: float) -> int:
+        """End what still runs of the server and remove its scratch folder; return how many processes there were."""
+        left = [*([self.process] if self.process.alive() else []), *leftovers(self.uid)]
+        end_processes(left, seconds)
+        shutil.rmtree(self.scratch, ignore_errors=True)
+        return len(left)
 
 
 def leftovers(uid: int | None) -> list[ProcessRef]:
