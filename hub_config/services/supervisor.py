@@ -58,15 +58,22 @@ class Child:
 
 
 @contextmanager
-def supervisor_lock(instance: Instance) -> Iterator[None]:
-    """Hold the instance; the lock goes with the process, however that ends.
+def supervisor_lock(instance: Instance, handed: int | None = None) -> Iterator[int]:
+    """Hold the instance; the lock goes with the process, however that ends. Yields its file descriptor.
+
+    Parameters
+    ----------
+    instance : Instance
+    handed : int, optional
+        Descriptor on which the parent process has taken the lock already. The two share it (flock(2)), so that
+        there is no moment, between a parent that is killed and a child that starts, at which nobody holds it.
 
     Raises
     ------
     StateError
         Another supervisor holds it.
     """
-    with (instance.run / "supervisor.lock").open("a") as stream:
+    with (instance.run / "supervisor.lock").open("a") if handed is None else os.fdopen(handed, "a") as stream:
         deadline = time.monotonic() + _LOCK_SECONDS  # somebody may just be looking: see is_running
         while True:
             try:
@@ -76,7 +83,7 @@ def supervisor_lock(instance: Instance) -> Iterator[None]:
                 if time.monotonic() > deadline:
                     raise StateError(f"A workspace already runs in {instance.state}.") from None
                 time.sleep(_TICK_SECONDS)
-        yield
+        yield stream.fileno()
 
 
 def is_running(state: Path) -> bool:
@@ -311,13 +318,16 @@ def is_healthy(spec: ServiceSpec) -> bool:
         return False
 
 
-def main(state: Path, when_ready: Callable[[], None] = lambda: None) -> int:
-    """Run the supervisor of the instance in ``state`` until it is told to stop; return the exit status."""
+def main(state: Path, when_ready: Callable[[], None] = lambda: None, lock: int | None = None) -> int:
+    """Run the supervisor of the instance in ``state`` until it is told to stop; return the exit status.
+
+    ``lock`` is the descriptor that `supervisor_lock` gave the process that starts this one.
+    """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
     instance = running_instance(state)
     try:
-        with supervisor_lock(instance):
+        with supervisor_lock(instance, lock):
             write_atomic(instance.run / "supervisor", json.dumps(vars(ProcessRef.of(os.getpid()))))
             end_leftovers(state)
             Supervisor(instance, registered_services(instance)).run(when_ready)
@@ -328,4 +338,4 @@ def main(state: Path, when_ready: Callable[[], None] = lambda: None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1])))
+    sys.exit(main(Path(sys.argv[1]), lock=int(sys.argv[2])))

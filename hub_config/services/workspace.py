@@ -24,7 +24,7 @@ from hub_config.processes import ProcessRef
 from hub_config.services import node
 from hub_config.services.demo import seed_demo
 from hub_config.services.ports import check_port
-from hub_config.services.supervisor import end_leftovers, is_running, read_status
+from hub_config.services.supervisor import end_leftovers, is_running, read_status, supervisor_lock
 from hub_config.settings import Settings, load_settings
 
 Say = Callable[[str], None]
@@ -147,17 +147,22 @@ def check_reachable(instance: Instance) -> None:
             )
 
 
-def _start_supervisor(instance: Instance) -> subprocess.Popen[bytes]:
-    (instance.run / "status.json").unlink(missing_ok=True)
-    with (instance.logs / "supervisor.log").open("ab") as stream:
-        return subprocess.Popen(
-            [sys.executable, "-m", "hub_config.services.supervisor", str(instance.state)],
-            cwd=ROOT,
-            stdin=subprocess.DEVNULL,
-            stdout=stream,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+def _start_supervisor(instance: Instance) -> subprocess.Popen[bytes] | None:
+    """Start the supervisor, holding its lock for it; None where another `up` was quicker."""
+    try:
+        with supervisor_lock(instance) as lock, (instance.logs / "supervisor.log").open("ab") as stream:
+            (instance.run / "status.json").unlink(missing_ok=True)
+            return subprocess.Popen(
+                [sys.executable, "-m", "hub_config.services.supervisor", str(instance.state), str(lock)],
+                cwd=ROOT,
+                stdin=subprocess.DEVNULL,
+                stdout=stream,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                pass_fds=[lock],
+            )
+    except StateError:
+        return None
 
 
 def _wait_ready(instance: Instance, say: Say, supervisor: subprocess.Popen[bytes] | None) -> None:

@@ -104,6 +104,20 @@ def test_two_supervisors_do_not_share_an_instance(instance: Instance) -> None:
         pass
 
 
+def test_a_lock_handed_on_is_held_without_a_gap(instance: Instance) -> None:
+    """A child that is given the lock holds it on when its parent ends, before it has run a line of its own."""
+    with supervisor_lock(instance) as lock:
+        child = subprocess.Popen(["sleep", "60"], pass_fds=[lock])
+    try:
+        assert is_running(instance.state)
+        with pytest.raises(StateError, match="already runs"), supervisor_lock(instance):
+            pass
+    finally:
+        child.kill()
+        child.wait()
+    assert not is_running(instance.state)
+
+
 def test_parts_come_after_what_they_need() -> None:
     """Order follows needs; a circle or a missing part is named."""
 
