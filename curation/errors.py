@@ -12,6 +12,9 @@
     │   ├── VolumeIndexError         it has no volume of that number
     │   └── PixelDataError           its pixel data cannot be read
     ├── GeometryError                positions, directions or grids that do not fit
+    ├── RegistrationError            a registration that cannot be computed from what was given
+    ├── ParameterError               registration parameters that are malformed or not honoured by the engine
+    ├── DerivedError                 a derived series that cannot be written as asked
     ├── SegmentationError            masks or segment descriptions that do not fit
     ├── DatasetError                 no dataset, or a list of datasets that makes no sense
     ├── OutputExistsError            something is already where a result should go
@@ -65,6 +68,18 @@ class PixelDataError(SeriesError, ValueError):
 
 class GeometryError(CurationError, ValueError):
     """Positions, directions or grids do not fit."""
+
+
+class RegistrationError(CurationError, ValueError):
+    """A registration cannot be computed from what was given."""
+
+
+class ParameterError(CurationError, ValueError):
+    """Registration parameters are malformed, or the engine does not honour one of them."""
+
+
+class DerivedError(CurationError, ValueError):
+    """A derived series cannot be written as asked."""
 
 
 class SegmentationError(CurationError, ValueError):
