@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 from curation.dataset import Dataset
 from curation.series import Series
@@ -31,11 +32,28 @@ class Table:
     rows : tuple of tuple of str
     empty : str
         What to say where there are no rows.
+    values : tuple of mapping, optional
+        For programs: one mapping per row, of names to numbers, texts, lists and None.
     """
 
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     empty: str = ""
+    values: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
+
+    @property
+    def records(self) -> list[dict[str, Any]]:
+        """One dictionary per row, as ``pandas.DataFrame(table.records)`` takes them.
+
+        The values for programs where the table has them, else the cells by the names of their columns.
+        """
+        if self.values:
+            return [dict(value) for value in self.values]
+        return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return columns and records as a JSON object."""
+        return {"columns": list(self.columns), "records": self.records}
 
     def __str__(self) -> str:
         if not self.rows:

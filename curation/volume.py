@@ -95,7 +95,42 @@ class Volume:
         """
         from scipy.ndimage import map_coordinates
 
-        indices = np.moveaxis(self.to_index(points), -1, 0)
+        indices = self.to_index(points)
         values = np.asarray(self.array, dtype=np.float32)
-        sampled = map_coordinates(values, indices, order=order, mode="constant", cval=outside)
-        return np.asarray(sampled, dtype=np.float32)
+        sampled = map_coordinates(values, indices.reshape(-1, 3).T, order=order, mode="constant", cval=outside)
+        return np.asarray(sampled, dtype=np.float32).reshape(indices.shape[:-1])
+
+    def resampled(
+        self,
+        affine: Array,
+        shape: tuple[int, int, int],
+        *,
+        transform: Array | None = None,
+        frame_of_reference_uid: str | None = None,
+    ) -> Volume:
+        """Interpolate onto another grid: trilinear, float32, once.
+
+        Parameters
+        ----------
+        affine : ndarray, shape (4, 4)
+            Of the result: maps (z, y, x, 1) indices to LPS mm.
+        shape : tuple of int
+            Of the result, (z, y, x).
+        transform : ndarray, shape (4, 4), optional
+            Maps an LPS point seen in this volume to where it lies in the result; identity without it.
+        frame_of_reference_uid : str, optional
+            Of the result; this volume's without it.
+
+        Returns
+        -------
+        Volume
+            0 outside this volume, see `curation.resampling.resample`.
+        """
+        from curation.resampling import resample  # numba takes long to import and is not always needed
+
+        grid = geometry.check_affine(affine)
+        moved = self.affine if transform is None else geometry.check_affine(transform) @ self.affine
+        frame = self.frame_of_reference_uid if frame_of_reference_uid is None else frame_of_reference_uid
+        values = resample(self.array, moved, grid, shape)
+        values.flags.writeable = False
+        return Volume(values, grid, frame)

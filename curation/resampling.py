@@ -1,0 +1,134 @@
+"""The one place where an image is interpolated onto another grid.
+
+Trilinear, float32, and once: whoever has several transforms multiplies them first. Linear interpolation never leaves
+the range of the values, which noise near 0 and quantitative maps need; splines ring at the edges of bone and gas.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from curation.geometry import Array, inverse
+
+Float32 = NDArray[np.float32]
+
+BLOCK: Final = 512
+"""Samples that are worked on at once: their temporary arrays stay in the first cache."""
+
+OPTIONS: Final[dict[str, Any]] = {"fastmath": True, "nogil": True, "cache": True, "error_model": "numpy"}
+"""How kernels are compiled. They release the interpreter, so that threads run them side by side, and may reorder
+sums, which the processor's vectors need; compiled code is kept on disk between processes."""
+
+_SAME = 1e-6
+"""Grids whose indices differ by less are one grid."""
+
+
+def resample(array: NDArray[Any], affine: Array, grid: Array, shape: tuple[int, int, int]) -> Float32:
+    """Interpolate an array on another grid.
+
+    Parameters
+    ----------
+    array : ndarray, shape (z, y, x)
+        Values; anything that converts to float32. NaN spreads to what it touches.
+    affine : ndarray, shape (4, 4)
+        Maps (z, y, x, 1) indices of `array` to mm, in the space of the grid: include a transform by multiplying it
+        on the left.
+    grid : ndarray, shape (4, 4)
+        Maps (z, y, x, 1) indices of the result to mm.
+    shape : tuple of int
+        Of the result, (z, y, x).
+
+    Returns
+    -------
+    ndarray of float32, shape (z, y, x)
+        0 beyond the outer voxels. Up to half a voxel outside their centres, the extent of a voxel, the outermost
+        value holds. A new array, unless the grids are the same and `array` is float32 already.
+    """
+    values = np.ascontiguousarray(array, dtype=np.float32)
+    matrix = inverse(affine) @ grid
+    reach = np.abs(matrix - np.eye(4)) @ np.array([*shape, 1.0])
+    if values.shape == tuple(shape) and reach.max() < _SAME:
+        return values
+    for axis in range(3):
+        if values.shape[axis] == 1:  # a single slice holds over its thickness
+            values = np.repeat(values, 2, axis=axis)
+            matrix[axis] *= 2
+            matrix[axis, 3] += 0.5
+    out = np.empty(shape, dtype=np.float32)
+    _fill(np.ascontiguousarray(values), matrix[:3].copy(), out)
+    return out
+
+
+@njit(**OPTIONS)
+def gather(flat: Float32, corner: Any, size: int, columns: int, plane: int, corners: Float32) -> None:
+    """Fetch the eight values around each point.
+
+    Parameters
+    ----------
+    flat : ndarray, shape (n,)
+        The image.
+    corner : ndarray of int32, shape (BLOCK,)
+        Flat index of the lower corner of each point's voxel.
+    size : int
+        How many points there are.
+    columns, plane : int
+        Elements per row and per slice.
+    corners : ndarray, shape (8, BLOCK)
+        Set to the values, x fastest.
+    """
+    right, below, behind = np.uint64(1), np.uint64(columns), np.uint64(plane)
+    for i in range(size):
+        at = np.uint64(corner[i])  # unsigned: no test for indices from the end
+        corners[0, i], corners[1, i] = flat[at], flat[at + right]
+        corners[2, i], corners[3, i] = flat[at + below], flat[at + below + right]
+        far = at + behind
+        corners[4, i], corners[5, i] = flat[far], flat[far + right]
+        corners[6, i], corners[7, i] = flat[far + below], flat[far + below + right]
+
+
+@njit(**OPTIONS)
+def _locate_on_line(start: Float32, along: Float32, top: Float32, shape: Any, parts: Float32, corner: Any) -> None:
+    """Find the voxels of equally spaced points on a line; `parts` becomes fractions and 1 inside, 0 outside."""
+    part_z, part_y, part_x, weight = parts[0], parts[1], parts[2], parts[3]
+    half, one, zero = np.float32(0.5), np.float32(1), np.float32(0)
+    for i in range(corner.size):
+        n = np.float32(i)
+        z, y, x = start[0] + n * along[0], start[1] + n * along[1], start[2] + n * along[2]
+        inside = (z >= -half) & (y >= -half) & (x >= -half)
+        inside = inside & (z <= top[0] + half) & (y <= top[1] + half) & (x <= top[2] + half)
+        z, y, x = min(max(z, zero), top[0]), min(max(y, zero), top[1]), min(max(x, zero), top[2])
+        k = np.int32(min(z, top[0] - one))
+        j = np.int32(min(y, top[1] - one))
+        m = np.int32(min(x, top[2] - one))
+        part_z[i], part_y[i], part_x[i] = z - np.float32(k), y - np.float32(j), x - np.float32(m)
+        corner[i] = (k * shape[1] + j) * shape[2] + m
+        weight[i] = one if inside else zero
+
+
+@njit(**OPTIONS)
+def _fill(image: Float32, matrix: NDArray[np.float64], out: Float32) -> None:
+    """Interpolate an image at every element of a grid; `matrix` (3, 4) maps grid indices to image indices."""
+    flat, along = image.ravel(), matrix[:, 2].astype(np.float32)
+    top = np.array([image.shape[0] - 1, image.shape[1] - 1, image.shape[2] - 1], np.float32)
+    corner, parts = np.empty(BLOCK, np.int32), np.empty((4, BLOCK), np.float32)
+    corners, start = np.empty((8, BLOCK), np.float32), np.empty(3, np.float32)
+    for k in range(out.shape[0]):
+        for j in range(out.shape[1]):
+            for first in range(0, out.shape[2], BLOCK):
+                line = out[k, j, first : min(first + BLOCK, out.shape[2])]
+                for axis in range(3):
+                    m = matrix[axis]
+                    start[axis] = m[0] * k + m[1] * j + m[2] * first + m[3]
+                _locate_on_line(start, along, top, image.shape, parts, corner[: line.size])
+                gather(flat, corner, line.size, image.shape[2], image.shape[1] * image.shape[2], corners)
+                for i in range(line.size):
+                    z, y, x, weight = parts[0, i], parts[1, i], parts[2, i], parts[3, i]
+                    a, b, c, d = corners[0, i], corners[1, i], corners[2, i], corners[3, i]
+                    e, f, g, h = corners[4, i], corners[5, i], corners[6, i], corners[7, i]
+                    v00, v01, v10, v11 = a + x * (b - a), c + x * (d - c), e + x * (f - e), g + x * (h - g)
+                    v0, v1 = v00 + y * (v01 - v00), v10 + y * (v11 - v10)
+                    line[i] = (v0 + z * (v1 - v0)) * weight
