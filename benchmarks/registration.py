@@ -9,6 +9,7 @@ pool seeds 0 to 9 (up to 6 mm and 4 degrees), of DWI and DCE the worse; `failure
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import statistics
@@ -16,6 +17,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -179,7 +181,6 @@ def _first_call(engine: str) -> float:
 
 
 _MEMORY = """
-import resource
 from benchmarks.registration import memory_growth
 print(memory_growth())
 """
@@ -187,20 +188,23 @@ print(memory_growth())
 
 def memory_growth() -> float:
     """Return by how much memory grows, loading included, in multiples of a DCE series of 60 volumes in float32."""
-    import resource
-
-    from curation import motion_correct
-    from curation.series import Series
+    from curation.registration.motion import motion_correct
 
     series = real_series("dce")[1]
     motion_correct(series)  # imports and compiled code are not the series'
-    long = Series(**{**vars(series), "shape": (60, *series.shape[1:]), "source": lambda k: series.source(k % 12)})
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    shape = (60, *series.shape[1:])
+    long = dataclasses.replace(series, shape=shape, source=lambda k: series.source(k % series.n_volumes))
+    before = _peak_bytes()
     result = motion_correct(long)
     for volume in result.volumes:
         volume.array.max()
-    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024
-    return grown / (np.prod(long.shape) * 4)
+    return float((_peak_bytes() - before) / (np.prod(shape) * 4))
+
+
+def _peak_bytes() -> int:
+    """Return the largest resident size of this process since it began (proc(5), VmHWM)."""
+    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
+    return int(line.split()[1]) * 1024
 
 
 def _memory() -> float:

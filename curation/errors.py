@@ -15,6 +15,7 @@
     ├── RegistrationError            a registration that cannot be computed from what was given
     ├── ParameterError               registration parameters that are malformed or not honoured by the engine
     ├── DerivedError                 a derived series that cannot be written as asked
+    ├── ResultStoreError             a folder of results that is in use, or whose list cannot be read
     ├── SegmentationError            masks or segment descriptions that do not fit
     ├── DatasetError                 no dataset, or a list of datasets that makes no sense
     ├── OutputExistsError            something is already where a result should go
@@ -80,6 +81,10 @@ class ParameterError(CurationError, ValueError):
 
 class DerivedError(CurationError, ValueError):
     """A derived series cannot be written as asked."""
+
+
+class ResultStoreError(CurationError):
+    """A folder of results is in use, or its list cannot be read."""
 
 
 class SegmentationError(CurationError, ValueError):

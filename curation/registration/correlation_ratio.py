@@ -23,7 +23,7 @@ SAMPLES: Final = (6000, 15_000, 60_000)
 """How many points each level looks at, coarse to fine."""
 ITERATIONS: Final = (20, 12, 10)
 BINS: Final = 24
-_TOLERANCE_MM: Final = (0.1, 0.1, 0.02)
+_TOLERANCE_MM: Final = (0.1, 0.05, 0.02)
 """A level ends when a step moves nothing within 50 mm of the centre by more than about this."""
 _ARM_MM: Final = 50.0
 _TUKEY: Final = 4.0
@@ -43,7 +43,8 @@ class Reference:
     def __init__(self, volume: Volume, samples: tuple[int, int, int] = SAMPLES) -> None:
         self.centre = volume.centre_mm
         levels = pyramid(volume)
-        self.flat = bool(levels[2].image.max() <= levels[2].image.min()) or min(levels[2].image.shape) < 2
+        finest = levels[-1].image
+        self.flat = bool(finest.max() <= finest.min()) or min(finest.shape) < 2
         self.levels = (
             [] if self.flat else [_samples(level, count) for level, count in zip(levels, samples, strict=True)]
         )
@@ -85,11 +86,12 @@ def align(
     finest = moving[2].image
     if reference.flat or finest.max() <= finest.min() or min(finest.shape) < 2:
         return pose
-    for level, samples, limit, tolerance in zip(moving, reference.levels, iterations, _TOLERANCE_MM, strict=True):
+    steps = zip(moving, reference.levels, iterations, _TOLERANCE_MM, strict=True)
+    for level, samples, limit, tolerance in steps:
         pose = _descend(pose, level, samples, reference.centre, (6, limit, tolerance))
     if affine_iterations:
         plan = (12, affine_iterations, _TOLERANCE_MM[-1])
-        pose = _descend(pose, moving[2], reference.levels[2], reference.centre, plan)
+        pose = _descend(pose, moving[2], reference.levels[-1], reference.centre, plan)
     return pose
 
 

@@ -22,6 +22,7 @@ from curation.registration.parameters import (
     default_parameters,
 )
 from curation.registration.poses import rotation_vector
+from curation.registration.pyramid import finite
 from curation.registration.results import Agreement, ResampledVolumes, engine_version, in_threads
 from curation.series import Series
 from curation.volume import Volume
@@ -46,7 +47,7 @@ class MotionCorrection:
         ``lightbox`` or ``dipy``.
     engine_version : str
     sources : tuple of Volume
-        The volumes as acquired.
+        The volumes as acquired; 0 where a value was no number.
     """
 
     series: Series
@@ -65,12 +66,13 @@ class MotionCorrection:
     @classmethod
     def none(cls, series: Series) -> MotionCorrection:
         """Return a series as acquired, as if nothing in it had moved."""
-        volumes = tuple(in_threads(series.volume, range(max(series.n_volumes, 1))))
+        volumes = _read(series)
         still = np.repeat(np.eye(4)[np.newaxis], len(volumes), axis=0)
         flags = tuple(tuple(guard.value_flags(volume)) for volume in volumes)
         chosen = default_parameters("lightbox", "motion_correction")
         version = engine_version("lightbox")
-        return cls(series, _reference(series), still, flags, chosen, "lightbox", version, volumes)
+        sources = tuple(finite(volume) for volume in volumes)
+        return cls(series, _reference(series), still, flags, chosen, "lightbox", version, sources)
 
     @property
     def displacement_mm(self) -> Array:
@@ -195,7 +197,7 @@ def motion_correct(
     at = _reference(series) if reference is None else reference
     if not 0 <= at < max(series.n_volumes, 1):
         raise RegistrationError(f"The reference must be a volume from 0 to {series.n_volumes - 1}; got {at}.")
-    volumes = tuple(in_threads(series.volume, range(max(series.n_volumes, 1))))
+    volumes = _read(series)
     if engine == "dipy":
         from curation.registration.dipy_engine import motion_transforms
 
@@ -205,7 +207,17 @@ def motion_correct(
         from curation.registration.lightbox_engine import motion_transforms as own_transforms
 
         transforms, flags = own_transforms(volumes, at, chosen, refine_gland=refine_gland, progress=progress)
-    return MotionCorrection(series, at, transforms, flags, chosen, engine, engine_version(engine), volumes)
+    sources = tuple(finite(volume) for volume in volumes)
+    return MotionCorrection(series, at, transforms, flags, chosen, engine, engine_version(engine), sources)
+
+
+def read_volumes(series: Series) -> tuple[Volume, ...]:
+    """Return all volumes of a series; 0 where a value is no number."""
+    return tuple(finite(volume) for volume in _read(series))
+
+
+def _read(series: Series) -> tuple[Volume, ...]:
+    return tuple(in_threads(series.volume, range(max(series.n_volumes, 1))))
 
 
 def _reference(series: Series) -> int:

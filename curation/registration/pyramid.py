@@ -57,9 +57,23 @@ def pyramid(volume: Volume) -> tuple[Level, Level, Level]:
 def clean(volume: Volume) -> Level:
     """Return a contiguous float32 copy without NaN and infinity."""
     image = np.ascontiguousarray(volume.array, dtype=np.float32)
-    if not np.isfinite(image.sum(dtype=np.float64)):
+    if not _all_finite(image):
         image = np.nan_to_num(image, nan=0.0, posinf=0.0, neginf=0.0)
     return Level(image, volume.affine)
+
+
+def finite(volume: Volume) -> Volume:
+    """Return a volume without NaN and infinity, which count as 0; itself where there are none."""
+    values = np.asarray(volume.array)
+    if values.dtype.kind != "f" or _all_finite(values):
+        return volume
+    return Volume(clean(volume).image, volume.affine, volume.frame_of_reference_uid)
+
+
+def _all_finite(values: Float32) -> bool:
+    """Return whether all values are numbers: a sum is quicker than a look at each."""
+    with np.errstate(invalid="ignore"):
+        return bool(np.isfinite(values.sum(dtype=np.float64)))
 
 
 def crop(volume: Volume, centre_mm: Array, half_mm: Sequence[float]) -> Volume:

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from curation.geometry import Array, apply_affine
+from curation.geometry import Array
 from curation.registration import kernels
 from curation.registration.pyramid import Level
 
@@ -44,12 +44,13 @@ class Samples:
 
 def spread_indices(shape: tuple[int, ...], count: int) -> Array:
     """Return evenly spread (z, y, x) indices, which are fractions, in a grid; shape (count, 3)."""
-    return np.asarray(_spread(count) * (np.array(shape) - 1.0))
+    return np.asarray(_spread(count) * (np.array(shape)[:, np.newaxis] - 1.0)).T
 
 
 @lru_cache(maxsize=8)
 def _spread(count: int) -> Array:
-    result = (0.5 + np.arange(1, count + 1)[:, np.newaxis] * _SPREAD) % 1.0
+    """Return points in the unit cube, shape (3, count): one coordinate after the other, as the kernels read them."""
+    result = (0.5 + np.arange(1, count + 1) * _SPREAD[:, np.newaxis]) % 1.0
     result.flags.writeable = False
     return np.asarray(result)
 
@@ -63,15 +64,19 @@ def sample(level: Level, indices: Array, bins: int) -> Samples:
     indices : ndarray, shape (n, 3)
         (z, y, x), inside the image.
     bins : int
-        Between the 0.5 and the 99.7 percentile of the image.
+        At most 255, between the 0.5 and the 99.7 percentile of the image.
     """
     low, high = value_range(level.image)
-    scaled = np.clip((values_at(level, indices) - low) / max(high - low, 1e-6), 0, 0.999999) * bins
-    numbers = scaled.astype(np.int64)
+    scale = np.float32(bins / max(high - low, 1e-6))
+    scaled = np.clip((values_at(level, indices) - np.float32(low)) * scale, 0, np.float32(bins - 1e-4))
+    numbers = scaled.astype(np.uint8)  # sorted by counting: ten times as fast as comparing
     order = np.argsort(numbers, kind="stable")
-    points = np.ascontiguousarray(apply_affine(level.affine, indices[order]).T, dtype=np.float32)
-    starts = np.searchsorted(numbers[order], np.arange(bins + 1)).astype(np.int64)
-    return Samples(points, (scaled - numbers)[order].astype(np.float32), starts)
+    starts = np.concatenate([[0], np.cumsum(np.bincount(numbers, minlength=bins))]).astype(np.int64)
+    z, y, x = indices.T[:, order].astype(np.float32)
+    points = np.empty((3, len(order)), np.float32)
+    for row, (a, b, c, d) in zip(points, level.affine[:3].astype(np.float32), strict=True):
+        row[:] = a * z + b * y + c * x + d  # a matrix product would start threads for it
+    return Samples(points, (scaled - numbers)[order], starts)
 
 
 def values_at(level: Level, indices: Array) -> NDArray[np.float32]:

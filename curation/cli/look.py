@@ -1,44 +1,20 @@
-"""``curate``: the command line of this package. It parses and prints; the work is done elsewhere.
-
-Exit codes: 0 done, 1 missing data or another reason that is printed, 2 wrong usage.
-"""
+"""``curate synth|scan``."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table as RichTable
 
-from curation.errors import CurationError
+from curation.cli.output import Json, bar, print_json, reported, rich_table
 from curation.series import Series
 from curation.study import Study, read_studies
 from curation.tables import series_table
 
-app = typer.Typer(
-    name="curate",
-    help="Cancer images in, better images and masks out.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
 
-Json = Annotated[bool, typer.Option("--json", help="Print exactly one JSON object on stdout, all else on stderr.")]
-
-
-@app.callback()
-def curate() -> None:
-    """Cancer images in, better images and masks out."""
-
-
-@app.command()
 def synth(
     out: Annotated[Path, typer.Option(help="Folder for the cohort; made if there is none.", file_okay=False)],
     patients: Annotated[int, typer.Option(min=1, help="How many patients.")] = 4,
@@ -48,31 +24,30 @@ def synth(
     """Write synthetic prostate MRI studies as real, valid DICOM; nobody's data."""
     from curation.synthetic import write_cohort
 
-    with _reported(as_json), _bar("Writing patients") as progress:
+    with reported(as_json), bar("Writing patients") as progress:
         studies = write_cohort(out, patients=patients, seed=seed, progress=progress)
     rows = [
         {"patient_id": s.patient_id, "folder": str(s.folder), "truth": str(s.truth), "lesion": s.lesion}
         for s in studies
     ]
     if as_json:
-        _print_json({"out": str(out), "seed": seed, "studies": rows})
+        print_json({"out": str(out), "seed": seed, "studies": rows})
         return
-    table = _rich_table("Patient", "Study folder", "Lesion")
+    table = rich_table("Patient", "Study folder", "Lesion")
     for study in studies:
         table.add_row(study.patient_id, escape(str(study.folder)), "yes" if study.lesion else "none")
     Console().print(table)
 
 
-@app.command()
 def scan(
     path: Annotated[Path, typer.Argument(help="A folder with one or more studies, or a file.")],
     as_json: Json = False,
 ) -> None:
     """List the series of each study: role, plane, shape, spacing, b-values, problems."""
-    with _reported(as_json), _bar("Reading headers") as progress:
+    with reported(as_json), bar("Reading headers") as progress:
         studies = read_studies(path, progress=progress)
     if as_json:
-        _print_json({"path": str(path), "studies": [_study_json(study) for study in studies]})
+        print_json({"path": str(path), "studies": [_study_json(study) for study in studies]})
         return
     console = Console()
     for study in studies:
@@ -81,7 +56,7 @@ def scan(
 
 def _print_study(console: Console, study: Study) -> None:
     found = series_table(study)
-    table = _rich_table(*found.columns)
+    table = rich_table(*found.columns)
     for row in found.rows:
         table.add_row(*(escape(cell) for cell in row))
     title = f"{study.patient_id or 'no patient ID'}  {study.date or 'no date'}"
@@ -119,45 +94,3 @@ def _series_json(series: Series) -> dict[str, Any]:
         "files": len(series.paths),
         "problems": [problem.to_json() for problem in series.problems],
     }
-
-
-def _rich_table(*columns: str) -> RichTable:
-    table = RichTable(*columns, box=None, header_style="bold", pad_edge=False)
-    for column in table.columns:
-        column.overflow = "fold"
-    return table
-
-
-def _print_json(content: dict[str, Any]) -> None:
-    typer.echo(json.dumps(content))
-
-
-@contextmanager
-def _reported(as_json: bool) -> Iterator[None]:
-    """End with code 1 and the reason on stderr (and as JSON on stdout) where something is missing."""
-    try:
-        yield
-    except (CurationError, OSError) as error:
-        Console(stderr=True).print(f"[red]{escape(str(error))}[/red]", soft_wrap=True)
-        if as_json:
-            _print_json({"error": {"type": type(error).__name__, "message": str(error)}})
-        raise typer.Exit(1) from error
-
-
-@contextmanager
-def _bar(text: str) -> Iterator[Callable[[int, int], None]]:
-    """Show a progress bar on stderr; nothing where stderr is no terminal."""
-    columns = (TextColumn(text), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task(text, total=None)
-
-        def update(done: int, total: int) -> None:
-            progress.update(task, completed=done, total=total)
-
-        yield update
-
-
-def main() -> None:
-    """Run ``curate``."""
-    app()
