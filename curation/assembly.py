@@ -2,38 +2,38 @@
 
 from __future__ import annotations
 
+import filecmp
 from collections import defaultdict
-from collections.abc import Hashable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import chain
-
-import numpy as np
+from pathlib import Path
 
 from curation import geometry
-from curation.dicom_io import read_stack
+from curation.bvalues import Direction
+from curation.completeness import malformed_attributes
 from curation.errors import IrregularSeriesError
 from curation.headers import SOFTWARE_NAME, SliceHeader
-from curation.problems import Problem
-from curation.roles import DYNAMIC_MIN_VOLUMES, Evidence, role_of
-from curation.series import Role, Series
-from curation.stacking import Arrangement, Stack, arrange, stack_time_us
+from curation.joining import Group, join
+from curation.mosaic import unfold
+from curation.pixels import read_frame, read_stack
+from curation.problems import Problem, listed
+from curation.roles import Evidence, role_of
+from curation.series import Series
+from curation.stacking import Stack, arrange
+from curation.timing import relative_times
 from curation.volume import Volume
 
-SAME_GRID_TOLERANCE_MM = 0.01
+# Values of Image Type that tell one kind of image from another where a DICOM series holds several.
+_CONTENTS = frozenset(
+    {"ADC", "ADC_UNSPECIFIED", "FA", "EADC", "EXP", "PHASE", "PHASE MAP", "P", "REAL", "R", "IMAGINARY", "I"}
+)
 
 
-@dataclass(frozen=True, eq=False)
-class _Group:
-    """One or more DICOM series that make one series, arranged and named."""
-
-    headers: tuple[SliceHeader, ...]
-    arrangement: Arrangement
-    role: Role
-    problems: tuple[Problem, ...]
-
-
-def assemble(headers: Sequence[SliceHeader], problems: Sequence[Problem] = ()) -> tuple[Series, ...]:
+def assemble(
+    headers: Sequence[SliceHeader], problems: Sequence[Problem] = (), keep: object = None
+) -> tuple[Series, ...]:
     """Make the series of one study.
 
     Parameters
@@ -42,6 +42,8 @@ def assemble(headers: Sequence[SliceHeader], problems: Sequence[Problem] = ()) -
         All objects of the study.
     problems : sequence of Problem
         What was wrong with single files; a blocking one blocks the series that holds the file.
+    keep : object
+        Held by every series, so that the files stay as long as a series may read them.
 
     Returns
     -------
@@ -51,98 +53,93 @@ def assemble(headers: Sequence[SliceHeader], problems: Sequence[Problem] = ()) -
     by_uid: dict[str, list[SliceHeader]] = defaultdict(list)
     for header in headers:
         by_uid[header.series_uid].append(header)
-    groups = [_group(members, problems) for members in by_uid.values()]
-    return tuple(sorted((_series(group) for group in _merge_dynamic(groups)), key=_order))
+    files = _FileProblems(problems)
+    groups = [group for members in by_uid.values() for group in _groups(members, files)]
+    return tuple(sorted((_series(group, keep) for group in join(groups)), key=_order))
 
 
 def _order(series: Series) -> tuple[bool, int, str]:
     return series.number is None, series.number or 0, series.uid
 
 
-def _group(members: list[SliceHeader], file_problems: Sequence[Problem]) -> _Group:
-    unique, duplicates = _without_repeats(members)
-    arrangement = arrange(unique)
-    problems = (*duplicates, *arrangement.problems, *_file_problems(members, file_problems))
+def _groups(members: list[SliceHeader], files: _FileProblems) -> list[Group]:
+    """Return what one DICOM series holds: usually one kind of image, sometimes maps beside their source."""
+    single, duplicates = _without_repeats(members)
+    by_content: dict[frozenset[str], list[SliceHeader]] = defaultdict(list)
+    for header in single:
+        by_content[_CONTENTS.intersection(header.image_type[2:])].append(header)
+    general = (*duplicates, *files.of(members), *malformed_attributes(members))
+    if len(by_content) > 1:
+        names = listed(sorted("\\".join(part[0].image_type) for part in by_content.values()))
+        text = f"One DICOM series holds several kinds of image, which were separated: {names}."
+        general = (*general, Problem("several-contents", text))
+    return [_group(part, general) for part in by_content.values()]
+
+
+def _group(members: list[SliceHeader], general: tuple[Problem, ...]) -> Group:
+    headers, assumed = unfold(members, read_frame)
+    arrangement = arrange(headers)
+    if any(problem.blocking for problem in assumed):
+        arrangement = replace(arrangement, stacks=(), problems=())
+    found = arrangement.problems
+    if any(problem.code == "several-contents" for problem in general):
+        found = tuple(problem for problem in found if problem.code != "instance-number-gap")  # the other part's
+    problems = (*general, *assumed, *found)
     if any(problem.blocking for problem in problems):
         arrangement = replace(arrangement, stacks=())
-    role = role_of(Evidence(unique, arrangement.plane, len(arrangement.stacks)))
-    return _Group(tuple(unique), arrangement, role, problems)
+    role = role_of(Evidence(headers, arrangement.plane, len(arrangement.stacks)))
+    return Group(tuple(headers), arrangement, role, problems)
 
 
-def _file_problems(members: list[SliceHeader], problems: Sequence[Problem]) -> list[Problem]:
-    """Return what damaged files mean for a series: its own block it, a lost one beside it may be a slice."""
-    paths = {header.path for header in members}
-    folders = {path.parent for path in paths}
-    own = [p for p in problems if p.blocking and paths.intersection(p.paths)]
-    lost = [p for p in problems if p.code == "unreadable" and folders & {path.parent for path in p.paths}]
-    if lost:
-        text = f"{len(lost)} file(s) in the same folder cannot be read: slices may be missing."
-        own.append(Problem("unreadable-neighbours", text, tuple(path for p in lost for path in p.paths)))
-    return own
+class _FileProblems:
+    """What damaged files mean for a series: its own block it, a lost one beside it may be a slice."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self._own: dict[Path, Problem] = {}
+        self._lost: dict[Path, list[Path]] = defaultdict(list)
+        for problem in problems:
+            if problem.blocking:
+                self._own.update(dict.fromkeys(problem.paths, problem))
+            elif problem.code in ("unreadable", "too-large"):
+                for path in problem.paths:
+                    self._lost[path.parent].append(path)
+
+    def of(self, members: list[SliceHeader]) -> list[Problem]:
+        """Return the problems of one series."""
+        paths = dict.fromkeys(header.path for header in members)
+        own = list({id(p): p for path in paths if (p := self._own.get(path)) is not None}.values())
+        lost = [path for folder in {path.parent for path in paths} for path in self._lost.get(folder, ())]
+        if lost:
+            text = f"{len(lost)} file(s) in the same folder cannot be read: slices may be missing."
+            own.append(Problem("unreadable-neighbours", text, tuple(lost)))
+        return own
 
 
 def _without_repeats(members: list[SliceHeader]) -> tuple[list[SliceHeader], tuple[Problem, ...]]:
     """Leave out copies of a file; two different files with one SOP Instance UID block the series."""
-    kept: dict[str, SliceHeader] = {}
-    copies: list[SliceHeader] = []
-    clashes: list[SliceHeader] = []
-    for header in members:
-        first = kept.setdefault(header.instance_uid, header)
-        if first is not header:
-            same = first.path.read_bytes() == header.path.read_bytes()
-            (copies if same else clashes).append(header)
+    first: dict[str, Path] = {}
+    copies: list[Path] = []
+    clashes: list[Path] = []
+    for path, uid in {header.path: header.instance_uid for header in members}.items():
+        other = first.setdefault(uid, path)
+        if other is not path:
+            same = filecmp.cmp(other, path, shallow=False)
+            (copies if same else clashes).append(path)
     problems = []
     if copies:
         text = f"{len(copies)} file(s) are copies of others and were left out."
-        problems.append(Problem("duplicate-files", text, tuple(h.path for h in copies)))
+        problems.append(Problem("duplicate-files", text, tuple(copies)))
     if clashes:
         text = f"{len(clashes)} file(s) bear the SOP Instance UID of another file but differ from it."
-        problems.append(Problem("conflicting-files", text, tuple(h.path for h in clashes), blocking=True))
-    return list(kept.values()), tuple(problems)
+        problems.append(Problem("conflicting-files", text, tuple(clashes), blocking=True))
+    left_out = {*copies, *clashes}
+    return [header for header in members if header.path not in left_out], tuple(problems)
 
 
-def _merge_dynamic(groups: list[_Group]) -> list[_Group]:
-    """Join the time points of a dynamic acquisition that the scanner stored as one series each.
-
-    Joined are at least `DYNAMIC_MIN_VOLUMES` T1-weighted series of one volume each with the same sequence,
-    timing, image type and grid, and with different acquisition times.
-    """
-    candidates: dict[Hashable, list[_Group]] = defaultdict(list)
-    for group in groups:
-        if group.role in ("t1w", "dce") and len(group.arrangement.stacks) == 1:
-            candidates[_dynamic_key(group)].append(group)
-    merged: list[_Group] = []
-    taken: set[int] = set()
-    for members in candidates.values():
-        times = {stack_time_us(group.arrangement.stacks[0]) for group in members}
-        if len(members) < DYNAMIC_MIN_VOLUMES or None in times or len(times) < len(members):
-            continue
-        taken.update(id(group) for group in members)
-        merged.append(_merged(members))
-    return [group for group in groups if id(group) not in taken] + merged
-
-
-def _dynamic_key(group: _Group) -> Hashable:
-    first = group.headers[0]
-    grid = np.rint(group.arrangement.stacks[0].affine / SAME_GRID_TOLERANCE_MM).astype(np.int64)
-    return (
-        first.frame_of_reference_uid, first.image_type, first.sequence_name, first.scanning_sequence,
-        first.repetition_ms, first.echo_ms, first.flip_degrees, first.rows, first.columns,
-        len(group.headers), grid.tobytes(),
-    )  # fmt: skip
-
-
-def _merged(members: list[_Group]) -> _Group:
-    ordered = sorted(members, key=lambda group: stack_time_us(group.arrangement.stacks[0]) or 0)
-    stacks = tuple(chain.from_iterable(group.arrangement.stacks for group in ordered))
-    problems = tuple(chain.from_iterable(group.problems for group in ordered))
-    arrangement = Arrangement(stacks, ordered[0].arrangement.plane, ())
-    headers = tuple(chain.from_iterable(group.headers for group in ordered))
-    return _Group(headers, arrangement, "dce", problems)
-
-
-def _series(group: _Group) -> Series:
-    first, stacks = group.headers[0], group.arrangement.stacks
+def _series(group: Group, keep: object) -> Series:
+    first, stacks = group.headers[0], group.stacks
+    b_values, no_b_values = _b_values(group)
+    times, no_times = relative_times([stack.headers for stack in stacks], dynamic=group.role == "dce")
     ordered = tuple(chain.from_iterable(stack.headers for stack in stacks)) or group.headers
     return Series(
         uid=first.series_uid,
@@ -152,45 +149,40 @@ def _series(group: _Group) -> Series:
         plane=group.arrangement.plane,
         shape=(len(stacks), len(stacks[0].headers) if stacks else len(ordered), first.rows, first.columns),
         spacing_mm=geometry.spacing_mm(stacks[0].affine) if stacks else (0.0, 0.0, 0.0),
-        b_values=_b_values(group),
-        acquisition_times_s=_relative_times(stacks),
-        problems=group.problems,
-        source=partial(_read_volume, stacks),
+        b_values=b_values,
+        acquisition_times_s=times,
+        problems=(*group.problems, *no_b_values, *no_times),
+        source=partial(_read_volume, stacks, keep),
         uids=tuple(dict.fromkeys(h.series_uid for h in group.headers)),
         number=first.series_number,
-        paths=tuple(h.path for h in ordered),
+        paths=tuple(dict.fromkeys(h.path for h in ordered)),
         frame_of_reference_uid=first.frame_of_reference_uid,
         curation_result=first.manufacturer == SOFTWARE_NAME,
+        gradient_directions=_gradient_directions(group),
     )
 
 
-def _read_volume(stacks: tuple[Stack, ...], k: int) -> Volume:
+def _read_volume(stacks: tuple[Stack, ...], _keep: object, k: int) -> Volume:
     if k >= len(stacks):
         raise IrregularSeriesError(f"There is no volume {k}.")
     return read_stack(stacks[k])
 
 
-def _b_values(group: _Group) -> tuple[float, ...] | None:
+def _b_values(group: Group) -> tuple[tuple[float, ...] | None, tuple[Problem, ...]]:
     """Return one b-value per volume; maps carry the b-value of their source, which says nothing of them."""
-    if group.role not in ("dwi", "calculated-b"):
+    if group.role not in ("dwi", "calculated-b") or not group.stacks:
+        return None, ()
+    values = [{header.b for header in stack.headers} for stack in group.stacks]
+    known = tuple(b for found in values for b in found if b is not None and len(found) == 1)
+    if len(known) == len(values):
+        return known, ()
+    text = f"The b-value of {len(values) - len(known)} of {len(values)} volume(s) is not in the header."
+    return None, (Problem("unknown-b-values", text),)
+
+
+def _gradient_directions(group: Group) -> tuple[Direction | None, ...] | None:
+    if group.role != "dwi":
         return None
-    values = [stack.headers[0].b for stack in group.arrangement.stacks]
-    known = tuple(value for value in values if value is not None)
-    return known if values and len(known) == len(values) else None
-
-
-def _relative_times(stacks: tuple[Stack, ...]) -> tuple[float, ...] | None:
-    """Return the start of each volume in seconds from the first one's, None where it is not known.
-
-    Acquisition Time; where that is the same for all volumes, Trigger Time, in which GE counts the phases of
-    a dynamic series. Content Time is when the image was reconstructed and is never used.
-    """
-    times = [stack_time_us(stack) for stack in stacks]
-    known = [time for time in times if time is not None]
-    if len(known) == len(times) and len(set(known)) == len(known) and known:
-        return tuple((time - known[0]) / 1e6 for time in known)
-    triggers = [stack.headers[0].trigger_ms for stack in stacks]
-    counted = [trigger / 1000 for trigger in triggers if trigger is not None]
-    if len(counted) == len(triggers) and len(set(counted)) == len(counted) and counted:
-        return tuple(round(time - counted[0], 6) for time in counted)
-    return None
+    first = [stack.headers[0] for stack in group.stacks]
+    directions = tuple(h.gradient if h.b is None or h.b > 0 else None for h in first)
+    return directions if any(directions) else None

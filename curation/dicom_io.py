@@ -1,93 +1,50 @@
-"""From files to headers, and from headers to pixel values; nothing here decides what belongs together."""
+"""From files to headers; nothing here decides what belongs together."""
 
 from __future__ import annotations
 
-import os
-import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
-import numpy as np
-import pydicom
-from numpy.typing import NDArray
-from pydicom.errors import InvalidDicomError
-from pydicom.uid import UID, MediaStorageDirectoryStorage
-
-from curation.errors import MissingDataError, PixelDataError, UnsupportedSourceError
-from curation.headers import HEADER_TAGS, SliceHeader, slice_header
+from curation.elements import PIXEL_GROUP, Budget, Coding, CutOffError, Element, Walk, walk
+from curation.enhanced import FILE_TAGS, FRAME_GROUPS, frame_headers, raw
+from curation.headers import HEADER_TAGS, PixelFormat, SliceHeader, slice_header
+from curation.limits import LIMITS, Limits
+from curation.part10 import (
+    DEFLATED,
+    Meta,
+    NotDicomError,
+    NotRegularError,
+    Prefix,
+    TooLargeError,
+    first_prefix,
+    longer_prefix,
+    open_regular,
+    read_meta,
+)
+from curation.pixels import NATIVE
 from curation.problems import Problem
-from curation.stacking import Stack
-from curation.volume import Volume
+from curation.values import Values
 
-Source = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
 Progress = Callable[[int, int], None]
 """Called with the number of files done and the number of all files."""
 
-_ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".7z")
+_WANTED = HEADER_TAGS | FILE_TAGS
+_GROWTH = 4  # a longer header costs another walk over a prefix so many times as long
+_DIRECTORY = "1.2.840.10008.1.3.10"  # Media Storage Directory Storage
+_PIXEL_START = bytes((PIXEL_GROUP & 0xFF, PIXEL_GROUP >> 8))
 
 
 @dataclass(frozen=True, eq=False)
 class Scan:
-    """The headers that were found and what was wrong with other files."""
+    """The headers that were found, one per slice, and what was wrong with other files."""
 
     headers: tuple[SliceHeader, ...]
     problems: tuple[Problem, ...]
 
 
-def find_files(source: Source) -> list[Path]:
-    """Return the files of a folder (with its subfolders, hidden ones left out) or of a list, sorted.
-
-    Parameters
-    ----------
-    source : path or iterable of paths
-        A folder, a file, or files.
-
-    Returns
-    -------
-    list of Path
-
-    Raises
-    ------
-    MissingDataError
-        If something given does not exist or there is no file.
-    UnsupportedSourceError
-        If an archive or a web address is given.
-    """
-    if isinstance(source, str | os.PathLike):
-        root = _local_path(source)
-        files = sorted(_walk(root)) if root.is_dir() else [root]
-        if not files:
-            raise MissingDataError(f"The folder {root} holds no files. Give the folder that holds the DICOM files.")
-        return files
-    files = sorted({_local_path(item) for item in source})
-    folders = [path for path in files if path.is_dir()]
-    if folders:
-        raise UnsupportedSourceError(f"A list must hold files; {folders[0]} is a folder. Give one folder by itself.")
-    if not files:
-        raise MissingDataError("The list of files is empty. Give at least one DICOM file, or a folder.")
-    return files
-
-
-def _local_path(item: str | os.PathLike[str]) -> Path:
-    text = os.fspath(item)
-    if "://" in text:
-        raise UnsupportedSourceError(f"{text} is a web address; give a folder or a list of files on this machine.")
-    path = Path(text)
-    if not path.exists():
-        raise MissingDataError(f"{path} does not exist. Give an existing folder or list of DICOM files.")
-    if path.is_file() and path.name.lower().endswith(_ARCHIVES):
-        raise UnsupportedSourceError(f"{path.name} is an archive, which is not read. Unpack it and give the folder.")
-    return path
-
-
-def _walk(root: Path) -> Iterable[Path]:
-    for folder, names, files in os.walk(root):
-        names[:] = [name for name in names if not name.startswith(".")]
-        yield from (Path(folder, name) for name in files if not name.startswith("."))
-
-
-def scan(files: Sequence[Path], progress: Progress | None = None) -> Scan:
+def scan(files: Sequence[Path], progress: Progress | None = None, limits: Limits = LIMITS) -> Scan:
     """Read the headers of files.
 
     Only the attributes that are needed, never pixel data. A media directory (DICOMDIR) is passed over: it
@@ -98,6 +55,7 @@ def scan(files: Sequence[Path], progress: Progress | None = None) -> Scan:
     files : sequence of Path
     progress : callable, optional
         Called with the number of files done and of all files.
+    limits : Limits
 
     Returns
     -------
@@ -107,97 +65,115 @@ def scan(files: Sequence[Path], progress: Progress | None = None) -> Scan:
     headers: list[SliceHeader] = []
     problems: list[Problem] = []
     for number, path in enumerate(files, start=1):
-        found = _read_header(path)
+        found = _read(path, limits)
         if isinstance(found, Problem):
             problems.append(found)
-        elif found is not None:
-            header, problem = found
-            headers.append(header)
-            problems += [problem] if problem else []
+        else:
+            headers += found[0]
+            problems += found[1]
         if progress is not None:
             progress(number, len(files))
     return Scan(tuple(headers), tuple(problems))
 
 
-def _read_header(path: Path) -> tuple[SliceHeader, Problem | None] | Problem | None:
-    """Return a header and what is wrong with its file, or why there is none, or None for a directory."""
+def _read(path: Path, limits: Limits) -> tuple[list[SliceHeader], list[Problem]] | Problem:
+    """Return the headers of a file and what is wrong with it, or why there are none."""
     try:
-        with path.open("rb") as file, warnings.catch_warnings():
-            # pydicom warns of values that break a rule of their type; what matters here is checked here.
-            warnings.simplefilter("ignore")
-            dataset = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=list(HEADER_TAGS))
-            if dataset.file_meta.get("MediaStorageSOPClassUID") == MediaStorageDirectoryStorage:
-                return None
-            header = slice_header(dataset, path)
-            syntax = dataset.file_meta.get("TransferSyntaxUID")
-            rest = path.stat().st_size - file.tell()
-        return header, _truncation(header, syntax, rest)
-    except InvalidDicomError:
+        file, size = open_regular(path, limits)
+        with file:
+            headers = _headers(file, size, path, limits)
+        return headers, _file_problems(headers, size, limits)
+    except NotDicomError:
         return Problem("not-dicom", f"{path.name} is not a DICOM file.", (path,))
+    except NotRegularError as error:
+        return Problem("not-a-file", f"{path.name} is not opened: {error}.", (path,))
+    except TooLargeError as error:
+        return Problem("too-large", f"{path.name} is not read: {error}.", (path,))
     except OSError as error:
         return Problem("unreadable", f"{path.name} cannot be read: {error.strerror or error}.", (path,))
-    # A damaged header makes pydicom raise nearly anything; one bad file must not hide the others.
-    except Exception as error:
-        text = f"{path.name} has a header that cannot be read ({type(error).__name__}: {error})."
-        return Problem("unreadable", text, (path,))
+    # Broken encodings, absent identifiers and odd values are ValueErrors; one bad file must not hide the others.
+    except ValueError as error:
+        return Problem("unreadable", f"{path.name} has a header that cannot be read: {error}.", (path,))
 
 
-def _truncation(header: SliceHeader, syntax: UID | None, rest: int) -> Problem | None:
-    """Notice pixel data that end early, which a header alone does not show.
-
-    `rest` is the number of bytes from where the element should start, with its tag and length, to the end
-    of the file.
-    """
-    if syntax is not None and syntax.is_deflated:
-        return None  # the whole data set is compressed, and reading the header has unpacked it to its end
-    compressed = syntax is not None and syntax.is_compressed
-    before = 8 if syntax is not None and syntax.is_implicit_VR else 12
-    expected = 1 if compressed else header.pixel_bytes + before if header.pixel_bytes else 0
-    if rest >= expected:
-        return None
-    text = f"{header.path.name} is cut off: {rest} of at least {expected} bytes of pixel data."
-    return Problem("truncated", text, (header.path,), blocking=True)
-
-
-def read_stack(stack: Stack) -> Volume:
-    """Read the pixel values of one volume.
-
-    Values are stored values times Rescale Slope plus Rescale Intercept (PS3.3 C.11.1.1.2), each slice with
-    its own: several vendors scale slices differently.
-
-    Parameters
-    ----------
-    stack : Stack
-
-    Returns
-    -------
-    Volume
-        float32.
-
-    Raises
-    ------
-    PixelDataError
-        If a file is gone, has other dimensions than its header said, or cannot be decoded.
-    """
-    first = stack.headers[0]
-    array = np.empty((len(stack.headers), first.rows, first.columns), dtype=np.float32)
-    for z, header in enumerate(stack.headers):
-        array[z] = _slice_values(header)
-    array.flags.writeable = False
-    return Volume(array, stack.affine, first.frame_of_reference_uid)
+def _headers(file: BinaryIO, size: int, path: Path, limits: Limits) -> list[SliceHeader]:
+    head = first_prefix(file)
+    meta = read_meta(head)
+    if meta.media_class == _DIRECTORY:
+        return []
+    enough = len(head)
+    while True:
+        prefix = longer_prefix(file, head, meta, size, enough)
+        try:
+            return _from_prefix(prefix, meta, path, limits)
+        except CutOffError:
+            if prefix.complete:
+                raise
+            if enough >= limits.header_bytes:
+                text = f"its header is longer than the {limits.header_bytes} bytes that are read"
+                raise TooLargeError(text) from None
+        enough = min(enough * _GROWTH, limits.header_bytes)
 
 
-def _slice_values(header: SliceHeader) -> NDArray[np.float32]:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            dataset = pydicom.dcmread(header.path)
-            stored = dataset.pixel_array
-            slope, intercept = float(dataset.get("RescaleSlope") or 1), float(dataset.get("RescaleIntercept") or 0)
-    except Exception as error:  # decoders raise whatever they like; the file's name is what helps
-        reason = f"{type(error).__name__}: {error}"
-        raise PixelDataError(f"The pixel data of {header.path} cannot be read ({reason}).") from error
-    if stored.shape != (header.rows, header.columns):
-        expected = f"{header.rows} x {header.columns}"
-        raise PixelDataError(f"{header.path} should hold {expected} pixels; it holds {stored.shape}.")
-    return np.asarray(stored * np.float32(slope) + np.float32(intercept), dtype=np.float32)
+def _from_prefix(prefix: Prefix, meta: Meta, path: Path, limits: Limits) -> list[SliceHeader]:
+    budget = Budget(limits)
+    found = walk(prefix.data, prefix.start, len(prefix.data), _WANTED, prefix.coding, budget)
+    pixels = _is_pixel_data(prefix, found)
+    if not pixels and not prefix.complete:
+        raise CutOffError("the header goes on")
+    stored = PixelFormat(
+        syntax=meta.syntax,
+        offset=found.position if pixels else -1,
+        big_endian=prefix.coding.order == ">",
+        explicit=prefix.coding.explicit,
+    )
+    return _slices(prefix.data, found.found, prefix.coding, budget, path, stored, limits)
+
+
+def _is_pixel_data(prefix: Prefix, found: Walk) -> bool:
+    group = prefix.data[found.position : found.position + 2]
+    return group == (_PIXEL_START if prefix.coding.order == "<" else _PIXEL_START[::-1])
+
+
+def _slices(
+    data: bytes,
+    found: dict[int, Element],
+    coding: Coding,
+    budget: Budget,
+    path: Path,
+    stored: PixelFormat,
+    limits: Limits,
+) -> list[SliceHeader]:
+    values = Values({tag: raw(data, e, coding) for tag, e in found.items() if tag not in FILE_TAGS})
+    header = slice_header(values, path, stored)
+    # A segmentation has functional groups too; its frames are read with their segments, elsewhere.
+    if FRAME_GROUPS not in found or header.modality == "SEG" or not header.has_pixels:
+        return [header]
+    return frame_headers(data, found, coding, budget, path, stored, limits.frames)
+
+
+def _file_problems(headers: list[SliceHeader], size: int, limits: Limits) -> list[Problem]:
+    """Notice claims beyond a limit, and pixel data that end early, which a header alone does not show."""
+    if not headers:
+        return []
+    first = headers[0]
+    if max(first.rows, first.columns) > limits.side:
+        text = f"{first.path.name} states {first.rows} x {first.columns} pixels, more than are read."
+        return [Problem("too-large", text, (first.path,), blocking=True)]
+    stored = first.format
+    if stored.syntax == DEFLATED:
+        return []  # where the data set ends is known when it is unpacked
+    before = 12 if stored.explicit else 8
+    expected = _pixel_bytes(first) + before if stored.syntax in NATIVE else 1
+    rest = size - stored.offset if stored.offset >= 0 else 0
+    if not first.frame_bytes or rest >= expected:
+        return []
+    text = f"{first.path.name} is cut off: {rest} of at least {expected} bytes of pixel data."
+    return [Problem("truncated", text, (first.path,), blocking=True)]
+
+
+def _pixel_bytes(header: SliceHeader) -> int:
+    rows, columns = header.file_size
+    # Chrominance of every second column is stored (PS3.3 C.7.6.3.1.2).
+    samples = 2 if header.format.photometric == "YBR_FULL_422" else header.format.samples
+    return (rows * columns * header.n_frames * samples * header.format.bits_allocated + 7) // 8

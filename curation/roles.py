@@ -23,6 +23,8 @@ T2_MIN_ECHO_MS = 60.0
 LONG_REPETITION_MS = 1500.0
 SHORT_REPETITION_MS = 1200.0
 SHORT_ECHO_MS = 30.0
+SPOILED_REPETITION_MS = 20.0
+REFOCUSING_DEGREES = 110.0
 DYNAMIC_MIN_VOLUMES = 3
 """So many equal T1-weighted gradient-echo volumes are dynamic even if no contrast agent is noted."""
 
@@ -134,7 +136,7 @@ def _is_calculated(header: SliceHeader, b: float) -> bool:
 def _by_contrast(evidence: Evidence) -> Role | None:
     """Tell a dynamic series: several volumes, and contrast agent or T1-weighted gradient echo."""
     first = evidence.headers[0]
-    if "GR" not in first.scanning_sequence:
+    if "GR" not in (first.scanning_sequence or _likely_sequence(first)):
         return None
     if first.contrast_agent and evidence.n_volumes > 1:
         return "dce"
@@ -146,11 +148,12 @@ def _by_contrast(evidence: Evidence) -> Role | None:
 def _by_timing(header: SliceHeader) -> Role | None:
     """Tell the weighting from sequence, repetition time, echo time and flip angle."""
     repetition, echo = header.repetition_ms, header.echo_ms
-    if repetition is None or echo is None or "EP" in header.scanning_sequence:
+    sequence = header.scanning_sequence or _likely_sequence(header)
+    if repetition is None or echo is None or "EP" in sequence:
         return None
-    if "GR" in header.scanning_sequence:
+    if "GR" in sequence:
         return _gradient_echo_role(repetition, echo, header.flip_degrees)
-    if "SE" not in header.scanning_sequence:
+    if "SE" not in sequence:
         return None
     if repetition >= SHORT_REPETITION_MS and echo >= T2_MIN_ECHO_MS:
         return "t2w"
@@ -159,6 +162,17 @@ def _by_timing(header: SliceHeader) -> Role | None:
     if repetition >= LONG_REPETITION_MS:
         return "pd"
     return "t1w" if repetition <= SHORT_REPETITION_MS else None
+
+
+def _likely_sequence(header: SliceHeader) -> tuple[str, ...]:
+    """Tell the sequence where its name was removed.
+
+    Only gradient echoes repeat within `SPOILED_REPETITION_MS`; flip angles from `REFOCUSING_DEGREES` on are those
+    of the refocusing pulses of a turbo spin echo (excitation takes 90 degrees).
+    """
+    if header.repetition_ms is not None and header.repetition_ms <= SPOILED_REPETITION_MS:
+        return ("GR",)
+    return ("SE",) if header.flip_degrees is not None and header.flip_degrees >= REFOCUSING_DEGREES else ()
 
 
 def _gradient_echo_role(repetition: float, echo: float, flip_degrees: float | None) -> Role | None:

@@ -42,8 +42,9 @@ class Series:
         Distance between neighbours along (z, y, x); zeros where there is no regular volume.
     b_values : tuple of float or None
         One per volume in s/mm2, for diffusion-weighted and calculated series.
-    acquisition_times_s : tuple of float or None
-        Start of each volume in seconds from the first one's.
+    acquisition_times_s : tuple of (float or None), or None
+        Start of each volume in seconds from the first one's; None for a volume whose time is not known (then from
+        the first that is), and None altogether where the volumes have no times of their own.
     problems : tuple of Problem
         What is wrong; a blocking one means that `volume` raises.
     source : callable
@@ -53,11 +54,14 @@ class Series:
     number : int or None
         Series Number.
     paths : tuple of Path
-        All files, volume by volume, each in slice order where the volumes are regular.
+        All files, each once: volume by volume, in slice order where the volumes are regular.
     frame_of_reference_uid : str
         Frame of Reference UID; empty where unknown.
     curation_result : bool
         Whether this package wrote it.
+    gradient_directions : tuple of (tuple of float, or None), or None
+        Direction of the diffusion gradient of each volume as a unit vector in LPS; None for b = 0, for trace images
+        and where the header has none, and None altogether where no volume has one.
     """
 
     uid: str
@@ -68,7 +72,7 @@ class Series:
     shape: tuple[int, int, int, int]
     spacing_mm: tuple[float, float, float]
     b_values: tuple[float, ...] | None
-    acquisition_times_s: tuple[float, ...] | None
+    acquisition_times_s: tuple[float | None, ...] | None
     problems: tuple[Problem, ...]
     source: Callable[[int], Volume] = field(repr=False)
     uids: tuple[str, ...] = ()
@@ -76,6 +80,7 @@ class Series:
     paths: tuple[Path, ...] = field(default=(), repr=False)
     frame_of_reference_uid: str = ""
     curation_result: bool = False
+    gradient_directions: tuple[tuple[float, float, float] | None, ...] | None = None
 
     def __repr__(self) -> str:
         number = "" if self.number is None else f" {self.number}"

@@ -9,6 +9,7 @@ dropped or guessed.
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
@@ -19,7 +20,8 @@ from curation import geometry
 from curation.errors import GeometryError
 from curation.geometry import Array, Plane
 from curation.headers import SliceHeader
-from curation.problems import Problem
+from curation.problems import Problem, listed
+from curation.timing import volume_order
 
 POSITION_TOLERANCE_MM = 0.1
 """Positions along the slice normal that differ by less are the same slice; steps may differ by as much.
@@ -27,6 +29,9 @@ Scanners jitter by hundredths of a millimetre; no slices of a clinical series ar
 
 DIRECTION_TOLERANCE = 1e-3
 """Direction cosines of one series may differ by this much (0.06 degrees)."""
+
+FAR_MM = 1e5
+"""No position, spacing or distance within a scanner is larger."""
 
 SHEAR_TOLERANCE_MM = 0.1
 """How far the slices of a stack may lie beside the line along the normal, per slice step."""
@@ -66,7 +71,7 @@ def arrange(headers: Sequence[SliceHeader]) -> Arrangement:
     Returns
     -------
     Arrangement
-        Volumes in the order of acquisition: by time where every volume has its own, else by Instance Number.
+        Volumes in the order of acquisition, see `curation.timing`.
     """
     plane = _plane(headers)
     if headers[0].modality == "SEG" or not any(h.has_pixels for h in headers):
@@ -83,7 +88,7 @@ def arrange(headers: Sequence[SliceHeader]) -> Arrangement:
 
 def _plane(headers: Sequence[SliceHeader]) -> Plane:
     """Name the common plane; ``mixed`` where there are several orientations, ``oblique`` without any."""
-    normals = [_normal(h) for h in headers if len(h.orientation) == 6]
+    normals = [normal for o in {h.orientation for h in headers} if (normal := _normal_of(o)) is not None]
     if not normals:
         return "oblique"
     if any(np.abs(normal - normals[0]).max() > DIRECTION_TOLERANCE for normal in normals):
@@ -91,29 +96,51 @@ def _plane(headers: Sequence[SliceHeader]) -> Plane:
     return geometry.plane_name(normals[0])
 
 
-def _normal(header: SliceHeader) -> Array:
-    normal = np.cross(header.orientation[:3], header.orientation[3:])
+@functools.lru_cache(maxsize=4096)
+def _normal_of(orientation: tuple[float, ...]) -> Array | None:
+    """Return the unit normal of Image Orientation (Patient); None where that holds no two directions.
+
+    Lengths and angle are checked where an affine is made.
+    """
+    if len(orientation) != 6 or max(map(abs, orientation)) > 2:
+        return None
+    normal = np.cross(orientation[:3], orientation[3:])
     length = float(np.linalg.norm(normal))
-    return np.asarray(normal / length if length > 0 else normal, dtype=np.float64)
+    return np.asarray(normal / length, dtype=np.float64) if length > 0.5 else None
+
+
+def placed(header: SliceHeader) -> bool:
+    """Whether an image has a plausible position, orientation and spacing in the patient."""
+    if (len(header.position), len(header.pixel_spacing)) != (3, 2) or _normal_of(header.orientation) is None:
+        return False
+    near = max(map(abs, header.position)) < FAR_MM
+    return near and all(0 < spacing < FAR_MM for spacing in header.pixel_spacing)
+
+
+def _normal(header: SliceHeader) -> Array:
+    normal = _normal_of(header.orientation)
+    if normal is None:
+        raise GeometryError(f"{header.path} has no orientation in the patient.")
+    return normal
 
 
 def _check_images(headers: Sequence[SliceHeader]) -> None:
     """Refuse what is not a set of single-frame images on one grid in one orientation."""
     if not all(h.has_pixels for h in headers):
         raise _Irregular("mixed-objects", "Only some of the objects are images.")
-    if any(h.n_frames > 1 for h in headers):
-        raise _Irregular("multi-frame", "Images with several frames in one file (enhanced DICOM) are not arranged.")
-    if any("MOSAIC" in h.image_type for h in headers):
-        raise _Irregular("mosaic", "The slices are tiled into mosaic images, which are not taken apart.")
-    bare = [h for h in headers if (len(h.position), len(h.orientation), len(h.pixel_spacing)) != (3, 6, 2)]
+    if any(h.n_frames > 1 and not h.unfolded for h in headers):
+        raise _Irregular("multi-frame", "There are files with several frames that have no position of their own.")
+    bare = [h for h in headers if not placed(h)]
     if bare:
-        text = f"{len(bare)} of {len(headers)} images have no position, orientation or spacing in the patient."
+        text = (
+            f"{len(bare)} of {len(headers)} images have no plausible position, orientation or spacing in the patient."
+        )
         raise _Irregular("no-geometry", text, bare)
     if len({h.frame_of_reference_uid for h in headers}) > 1:
         raise _Irregular("mixed-frames-of-reference", "The images belong to several frames of reference.")
     sizes = Counter((h.rows, h.columns, h.pixel_spacing) for h in headers)
     if len(sizes) > 1:
-        text = ", ".join(f"{n} of {r} x {c} at {s[0]:g} x {s[1]:g} mm" for (r, c, s), n in sizes.most_common())
+        text = listed(f"{n} of {r} x {c} at {s[0]:g} x {s[1]:g} mm" for (r, c, s), n in sizes.most_common())
         raise _Irregular("mixed-sizes", f"The images have several sizes: {text}.")
     orientations = np.array([h.orientation for h in headers])
     if np.abs(orientations - orientations[0]).max() > DIRECTION_TOLERANCE:
@@ -125,8 +152,7 @@ def _stacks(headers: Sequence[SliceHeader]) -> list[Stack]:
     slots = _slots(headers)
     affine = _affine(slots)
     volumes = _volumes(slots)
-    stacks = [Stack(tuple(volume), affine) for volume in volumes]
-    return sorted(stacks, key=_acquisition_order(stacks))
+    return [Stack(tuple(volumes[k]), affine) for k in volume_order(volumes).numbers]
 
 
 def _slots(headers: Sequence[SliceHeader]) -> list[list[SliceHeader]]:
@@ -155,7 +181,7 @@ def _check_even(depths: list[float]) -> None:
     ratios = steps / steps.min()
     if np.abs(ratios - ratios.round()).max() < 0.1:
         gaps = [round(float(r)) - 1 for r in ratios]
-        where = ", ".join(f"after slice {i + 1}" for i, gap in enumerate(gaps) if gap)
+        where = listed(f"after slice {i + 1}" for i, gap in enumerate(gaps) if gap)
         text = f"{sum(gaps)} slice(s) are missing: {where} of {len(depths)}, counted along the slice normal."
         raise _Irregular("missing-slices", text)
     text = f"The distance between slices varies from {steps.min():.2f} to {steps.max():.2f} mm."
@@ -170,7 +196,7 @@ def _check_complete(slots: list[list[SliceHeader]]) -> None:
     fewer = [i + 1 for i, slot in enumerate(slots) if len(slot) < usual]
     more = [slot for slot in slots if len(slot) > usual]
     if fewer:
-        text = f"Slice position(s) {fewer} hold fewer images than the {usual} of the other positions."
+        text = f"Slice position(s) {listed(fewer)} hold fewer images than the {usual} of the other positions."
         raise _Irregular("missing-slices", text)
     if more:
         text = f"{len(more)} slice position(s) hold more images than the {usual} of the other positions."
@@ -184,7 +210,7 @@ def _affine(slots: list[list[SliceHeader]]) -> Array:
     positions = np.array([slot[0].position for slot in slots])
     count = len(slots)
     # One slice alone has no neighbour to measure: its header's distance stands in.
-    step = (positions[-1] - positions[0]) / (count - 1) if count > 1 else normal * (first.slice_distance or 1.0)
+    step = (positions[-1] - positions[0]) / (count - 1) if count > 1 else normal * _distance_alone(first)
     sideways = float(np.linalg.norm(step - (step @ normal) * normal))
     if sideways > SHEAR_TOLERANCE_MM:
         angle = np.degrees(np.arctan2(sideways, step @ normal))
@@ -195,6 +221,11 @@ def _affine(slots: list[list[SliceHeader]]) -> Array:
         text = f"{len(strays)} image(s) lie beside the line of the other slices."
         raise _Irregular("shifted-slices", text, strays)
     return geometry.plane_affine(first.position, first.orientation, first.pixel_spacing, step)
+
+
+def _distance_alone(header: SliceHeader) -> float:
+    distance = header.slice_distance
+    return distance if distance is not None and 0 < distance < FAR_MM else 1.0
 
 
 def _distance(header: SliceHeader, point: Array) -> float:
@@ -214,6 +245,7 @@ _LABELS: tuple[Label, ...] = (
     lambda h: (h.b, h.gradient, h.acquisition_number),
     lambda h: h.trigger_ms,
     lambda h: h.acquired_us,
+    lambda h: h.stack_id,
     lambda h: (h.temporal_position, h.b, h.echo_ms, h.image_type, h.acquisition_number),
 )
 
@@ -223,7 +255,9 @@ def _volumes(slots: list[list[SliceHeader]]) -> list[list[SliceHeader]]:
     for label in _LABELS:
         labels = [{label(h): h for h in slot} for slot in slots]
         if all(len(found) == len(slots[0]) and found.keys() == labels[0].keys() for found in labels):
-            return [[found[key] for found in labels] for key in labels[0]]
+            volumes = [[found[key] for found in labels] for key in labels[0]]
+            if len(volumes) == 1 or all(len({h.b for h in volume}) == 1 for volume in volumes):
+                return volumes
     ranked = [sorted(slot, key=lambda h: h.instance_number or 0) for slot in slots]
     volumes = [list(volume) for volume in zip(*ranked, strict=True)]
     distinct = all(len({h.instance_number for h in slot}) == len(slot) for slot in slots)
@@ -234,22 +268,10 @@ def _volumes(slots: list[list[SliceHeader]]) -> list[list[SliceHeader]]:
     return volumes
 
 
-def _acquisition_order(stacks: list[Stack]) -> Callable[[Stack], int]:
-    """Return the sort key of volumes: when they were acquired where that differs, else Instance Number."""
-    times = [stack_time_us(stack) for stack in stacks]
-    if all(time is not None for time in times) and len(set(times)) == len(times):
-        return lambda stack: stack_time_us(stack) or 0
-    return lambda stack: min(h.instance_number or 0 for h in stack.headers)
-
-
-def stack_time_us(stack: Stack) -> int | None:
-    """Return when the acquisition of a volume began, in microseconds; None where a slice does not say."""
-    times = [h.acquired_us for h in stack.headers]
-    return None if None in times else min(time for time in times if time is not None)
-
-
 def _notes(headers: Sequence[SliceHeader]) -> list[Problem]:
     """Return what does not keep the volumes from being right but should be known."""
+    if any(h.unfolded for h in headers):
+        return []  # numbered here, not by the scanner
     numbers = sorted({h.instance_number for h in headers if h.instance_number is not None})
     span = numbers[-1] - numbers[0] + 1 if numbers else 0
     if len(numbers) == len(headers) and (span > len(numbers) or numbers[0] > 1):

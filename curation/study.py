@@ -9,12 +9,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from curation.assembly import assemble
-from curation.dicom_io import Progress, Scan, Source, find_files, scan
+from curation.completeness import absent_attributes
+from curation.dicom_io import Progress, Scan, scan
 from curation.errors import MissingDataError, SeveralStudiesError
 from curation.geometry import Plane
 from curation.headers import SliceHeader
-from curation.problems import Problem
+from curation.limits import LIMITS, Limits
+from curation.problems import Problem, grouped, listed
 from curation.series import Role, Series
+from curation.sources import Source, find_files
+
+QUARANTINE_CODES = frozenset({"not-dicom", "not-a-file", "too-large", "truncated", "unreadable"})
+"""Codes of problems by which a single file is set aside."""
 
 _LISTED = 10  # how many studies an error names before it says "and n more"
 
@@ -50,20 +56,28 @@ class Study:
     def __repr__(self) -> str:
         return f"<Study {self.patient_id or self.uid} {self.date or ''}: {len(self.series)} series>"
 
+    @property
+    def quarantine(self) -> tuple[tuple[Path, str], ...]:
+        """Files of the folder that are not used or block their series, each with the code of the reason."""
+        return tuple((path, p.code) for p in self.problems if p.code in QUARANTINE_CODES for path in p.paths)
+
     def with_role(self, role: Role, plane: Plane | None = None) -> tuple[Series, ...]:
         """Return the series of one role, and of one plane if that is given."""
         return tuple(s for s in self.series if s.role == role and plane in (None, s.plane))
 
 
-def read_study(source: Source, *, progress: Progress | None = None) -> Study:
+def read_study(source: Source, *, progress: Progress | None = None, limits: Limits = LIMITS) -> Study:
     """Read one study.
 
     Parameters
     ----------
     source : path or iterable of paths
-        A folder, whatever its inner order, or a list of files.
+        A folder, whatever its inner order, a list of files, or a ZIP or TAR archive, which is unpacked to a
+        temporary folder that stays while any of the series does.
     progress : callable, optional
         Called with the number of headers read and of all files.
+    limits : Limits, optional
+        Bounds on what is taken in; files beyond them are set aside.
 
     Returns
     -------
@@ -75,7 +89,7 @@ def read_study(source: Source, *, progress: Progress | None = None) -> Study:
     MissingDataError
         If there is nothing, or nothing of it is DICOM.
     UnsupportedSourceError
-        If an archive or a web address is given.
+        If an archive that cannot be read, a web address or too many files are given.
     SeveralStudiesError
         If there are several studies; the message lists them.
 
@@ -85,7 +99,7 @@ def read_study(source: Source, *, progress: Progress | None = None) -> Study:
     >>> study.default_static.volume().spacing_mm  # doctest: +SKIP
     (3.6, 0.7, 0.7)
     """
-    studies = read_studies(source, progress=progress)
+    studies = read_studies(source, progress=progress, limits=limits)
     if len(studies) == 1:
         return studies[0]
     lines = [f"  {study.patient_id or '?'}  {study.date or '?'}  {study.uid}" for study in studies[:_LISTED]]
@@ -98,7 +112,7 @@ def read_study(source: Source, *, progress: Progress | None = None) -> Study:
     )
 
 
-def read_studies(source: Source, *, progress: Progress | None = None) -> tuple[Study, ...]:
+def read_studies(source: Source, *, progress: Progress | None = None, limits: Limits = LIMITS) -> tuple[Study, ...]:
     """Read all studies of a folder or list of files.
 
     Parameters and errors as in `read_study`, except that several studies are no error.
@@ -108,50 +122,57 @@ def read_studies(source: Source, *, progress: Progress | None = None) -> tuple[S
     tuple of Study
         Sorted by patient, date and identifier; not empty.
     """
-    files = find_files(source)
-    found = scan(files, progress)
+    files, left_out, keep = find_files(source, limits)
+    scanned = scan(files, progress, limits)
+    found = Scan(scanned.headers, (*left_out, *scanned.problems))
     if not found.headers:
         raise MissingDataError(_nothing_found(files, found.problems))
     by_uid: dict[str, list[SliceHeader]] = defaultdict(list)
     for header in found.headers:
         by_uid[header.study_uid].append(header)
     problems = _problems_by_study(by_uid, found)
-    studies = [_study(headers, problems[uid]) for uid, headers in by_uid.items()]
+    studies = [_study(headers, problems[uid], keep) for uid, headers in by_uid.items()]
     return tuple(sorted(studies, key=lambda s: (s.patient_id, s.date or datetime.date.min, s.uid)))
 
 
 def _nothing_found(files: Sequence[Path], problems: Sequence[Problem]) -> str:
     first = f" The first of them: {problems[0]}" if problems else ""
     return (
-        f"No DICOM image among {len(files)} file(s) in {files[0].parent}.{first} "
-        "Give the folder or the list of the DICOM files of a study."
+        f"No DICOM image among {len(files)} file(s).{first} Give the folder or the list of the DICOM files of a study."
     )
 
 
 def _problems_by_study(by_uid: dict[str, list[SliceHeader]], found: Scan) -> dict[str, list[Problem]]:
     """Give each bad file to the studies that have files in or below its folder, or else to all of them."""
-    folders = {uid: {folder for header in headers for folder in header.path.parents} for uid, headers in by_uid.items()}
+    studies_in: dict[Path, dict[str, None]] = defaultdict(dict)
+    for uid, headers in by_uid.items():
+        for folder in {folder for header in headers for folder in header.path.parents}:
+            studies_in[folder][uid] = None
     result: dict[str, list[Problem]] = {uid: [] for uid in by_uid}
-    for problem in found.problems:
-        places = {path.parent for path in problem.paths}
-        near = [uid for uid in by_uid if folders[uid] & places]
-        for uid in near or by_uid:
+    for problem in grouped(found.problems):
+        for uid in studies_in.get(problem.paths[0].parent, {}) or by_uid:
             result[uid].append(problem)
     return result
 
 
-def _study(headers: list[SliceHeader], problems: list[Problem]) -> Study:
+def _study(headers: list[SliceHeader], problems: list[Problem], keep: object) -> Study:
     first = headers[0]
-    series = assemble(headers, problems)
+    series = assemble(headers, problems, keep)
     static, reason = _default_static(series, headers)
     patients = sorted({header.patient_id for header in headers})
-    own = [Problem("several-patients", f"One study bears several Patient IDs: {', '.join(patients)}.")]
+    several = Problem("several-patients", f"One study bears several Patient IDs: {listed(patients)}.")
+    own = (*absent_attributes(headers), *((several,) if len(patients) > 1 else ()), *((reason,) if reason else ()))
     return Study(
         uid=first.study_uid,
         patient_id=first.patient_id,
         date=first.study_date,
         series=series,
-        problems=(*problems, *(own if len(patients) > 1 else ()), *((reason,) if reason else ())),
+        problems=(
+            *problems,
+            *absent_attributes(headers),
+            *(own if len(patients) > 1 else ()),
+            *((reason,) if reason else ()),
+        ),
         default_static=static,
     )
 
@@ -164,7 +185,7 @@ def _default_static(series: tuple[Series, ...], headers: list[SliceHeader]) -> t
         acquired = {h.series_uid: h.acquired_us or 0 for h in headers}
         return max(usable, key=lambda s: (acquired[s.uid], s.number or 0)), None
     if axial:
-        names = ", ".join(repr(s.description or s.uid) for s in axial)
+        names = listed(repr(s.description or s.uid) for s in axial)
         text = f"No static series: of the axial T2w series ({names}) none is one regular volume."
     else:
         text = "No static series: there is no axial T2w series."

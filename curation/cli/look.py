@@ -74,6 +74,7 @@ def _study_json(study: Study) -> dict[str, Any]:
         "date": None if study.date is None else study.date.isoformat(),
         "default_static": None if study.default_static is None else study.default_static.uid,
         "problems": [problem.to_json() for problem in study.problems],
+        "quarantine": [{"path": str(path), "code": code} for path, code in study.quarantine],
         "series": [_series_json(series) for series in study.series],
     }
 
@@ -90,6 +91,7 @@ def _series_json(series: Series) -> dict[str, Any]:
         "shape": series.shape,
         "spacing_mm": series.spacing_mm,
         "b_values": series.b_values,
+        "gradient_directions": series.gradient_directions,
         "acquisition_times_s": series.acquisition_times_s,
         "files": len(series.paths),
         "problems": [problem.to_json() for problem in series.problems],

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import numpy as np
+import pydicom
 import pytest
 
 from curation import Study, read_study
@@ -29,7 +31,8 @@ def test_prostatex_roles_and_shapes(siemens: Study) -> None:
         ("calculated-b", "axial", (1, 19, 128, 84)),
         ("pd", "axial", (1, 16, 128, 128)),
     ]
-    assert siemens.problems == ()
+    assert [problem.code for problem in siemens.problems] == ["absent-attributes"]
+    assert "ReferringPhysicianName (164 of 164 files)" in str(siemens.problems[0])
     assert [s.problems for s in siemens.series] == [()] * 7
     assert siemens.default_static is siemens.series[1]
     assert siemens.date is not None
@@ -44,6 +47,79 @@ def test_prostatex_b_values(siemens: Study) -> None:
     assert calculated.b_values == (1000,)
     means = [float(dwi.volume(k).array.mean()) for k in range(3)]
     assert means == sorted(means, reverse=True)
+
+
+DESCRIPTIONS = (
+    "SeriesDescription", "ProtocolName", "StudyDescription", "PerformedProcedureStepDescription",
+    "RequestedProcedureDescription",
+)  # fmt: skip
+
+
+def deidentified(source: Path, target: Path, *keywords: str, private: bool = False) -> Study:
+    """Copy a study without descriptions, further attributes and, if asked, private elements; then read it."""
+    target.mkdir()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for number, path in enumerate(sorted(source.rglob("*"))):
+            if not path.is_file() or path.suffix in (".bval", ".bvec", ".json"):
+                continue
+            dataset = pydicom.dcmread(path)
+            for keyword in (*DESCRIPTIONS, *keywords):
+                dataset.pop(keyword, None)
+            if private:
+                dataset.remove_private_tags()
+            dataset.save_as(target / f"{number}.dcm")
+    return read_study(target)
+
+
+STUDIES = ("prostatex/ProstateX-0000", "prostatex/ProstateX-0218", "philips_dwi", "ge_dwi")
+
+
+@pytest.mark.parametrize("folder", STUDIES)
+def test_roles_survive_the_loss_of_descriptions(real_data: Path, tmp_path: Path, folder: str) -> None:
+    """Without descriptions every real series keeps its role and b-values; without private elements its role."""
+    source = real_data / folder
+    before = [(s.number, s.role, s.b_values) for s in read_study(source).series]
+    after = deidentified(source, tmp_path / "a")
+    assert [(s.number, s.role, s.b_values) for s in after.series] == before
+    bare = deidentified(source, tmp_path / "b", private=True)
+    assert [(s.number, s.role) for s in bare.series] == [(number, role) for number, role, _ in before]
+
+
+def test_b_values_are_not_invented(real_data: Path, tmp_path: Path) -> None:
+    """Where they stood in private elements and in Sequence Name alone, they are unknown and named as that."""
+    study = deidentified(real_data / STUDIES[0], tmp_path / "a", "SequenceName", private=True)
+    (dwi,), (calculated,) = study.with_role("dwi"), study.with_role("calculated-b")
+    for series, count in ((dwi, 3), (calculated, 1)):
+        assert series.n_volumes == count
+        assert series.b_values is None
+        assert [problem.code for problem in series.problems] == ["unknown-b-values"]
+
+
+def test_sequence_name_stands_in_for_lost_private_elements(real_data: Path, tmp_path: Path) -> None:
+    """Siemens names the b-value of an acquired image in Sequence Name."""
+    study = deidentified(real_data / STUDIES[0], tmp_path / "a", private=True)
+    assert study.with_role("dwi")[0].b_values == (50, 400, 800)
+    assert study.with_role("calculated-b")[0].b_values is None
+
+
+def test_a_dwi_in_three_series_is_joined(siemens: Study, tmp_path: Path) -> None:
+    """Split into one series per b-value it comes back as it was; ADC and calculated b stay apart."""
+    (dwi,) = siemens.with_role("dwi")
+    for series in siemens.series:
+        for number, path in enumerate(series.paths):
+            dataset = pydicom.dcmread(path)
+            if series is dwi:
+                k = number // 19
+                dataset.SeriesInstanceUID, dataset.SeriesNumber = f"2.25.{k}", 60 + k
+            dataset.save_as(tmp_path / f"{series.number}-{number}.dcm")
+    study = read_study(tmp_path)
+    (joined,) = study.with_role("dwi")
+    assert [p.code for p in joined.problems] == ["joined-series"]
+    assert (joined.shape, joined.b_values) == (dwi.shape, dwi.b_values)
+    assert joined.acquisition_times_s == dwi.acquisition_times_s
+    assert np.array_equal(joined.volume(2).array, dwi.volume(2).array)
+    assert len(study.with_role("adc")) == len(study.with_role("calculated-b")) == 1
 
 
 def test_axial_slices_run_to_superior(siemens: Study) -> None:

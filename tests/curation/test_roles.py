@@ -11,6 +11,7 @@ from pydicom.dataset import Dataset
 from curation.headers import slice_header
 from curation.roles import Evidence, role_of
 from curation.series import Role
+from tests.curation.encoded import values_of
 
 T2: dict[str, Any] = {"ScanningSequence": "SE", "RepetitionTime": 4000, "EchoTime": 100, "FlipAngle": 150}
 SPOILED: dict[str, Any] = {"ScanningSequence": "GR", "RepetitionTime": 4, "EchoTime": 1.5, "FlipAngle": 12}
@@ -23,7 +24,7 @@ def evidence(volumes: int = 1, **values: Any) -> Evidence:
     dataset.Modality = "MR"
     for keyword, value in values.items():
         setattr(dataset, keyword, value)
-    return Evidence((slice_header(dataset, Path("a.dcm")),), "axial", volumes)
+    return Evidence((slice_header(values_of(dataset), Path("a.dcm")),), "axial", volumes)
 
 
 @pytest.mark.parametrize(
@@ -41,6 +42,10 @@ def evidence(volumes: int = 1, **values: Any) -> Evidence:
         ("dwi", evidence(**EPI, ImageType=["DERIVED", "PRIMARY", "DIFFUSION", "TRACEW"])),
         ("adc", evidence(**EPI, DiffusionBValue=800.0, ImageType=["DERIVED", "PRIMARY", "DIFFUSION", "ADC"])),
         ("localizer", evidence(**SPOILED, ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"])),
+        ("t2w", evidence(**{**T2, "ScanningSequence": ""})),
+        ("t1w", evidence(**{**SPOILED, "ScanningSequence": ""})),
+        ("dce", evidence(3, **{**SPOILED, "ScanningSequence": ""})),
+        ("other", evidence(**{**EPI, "ScanningSequence": ""})),
         ("adc", evidence(SeriesDescription="dADC map")),
         ("t2w", evidence(SeriesDescription="t2_tse_tra")),
         ("other", evidence(SeriesDescription="T2* map")),

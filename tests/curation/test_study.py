@@ -7,10 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from curation import read_studies, read_study
+from curation import Problem, Study, read_studies, read_study
 from curation.errors import MissingDataError, SeveralStudiesError, UnsupportedSourceError
 from curation.headers import SOFTWARE_NAME
 from tests.curation.conftest import MakeSeries
+
+
+def findings(study: Study) -> list[Problem]:
+    """The problems, without the one that lists what the small test files lack."""
+    return [problem for problem in study.problems if problem.code != "absent-attributes"]
 
 
 def test_a_text_file_is_listed_not_swallowed(make_series: MakeSeries) -> None:
@@ -18,7 +23,8 @@ def test_a_text_file_is_listed_not_swallowed(make_series: MakeSeries) -> None:
     folder = make_series(3)[0].parent
     (folder / "notes.txt").write_text("seen by nobody")
     study = read_study(folder)
-    assert [(p.code, p.paths) for p in study.problems] == [("not-dicom", (folder / "notes.txt",))]
+    assert [(p.code, p.paths) for p in findings(study)] == [("not-dicom", (folder / "notes.txt",))]
+    assert study.quarantine == ((folder / "notes.txt", "not-dicom"),)
     assert study.series[0].problems == ()
     assert study.default_static is study.series[0]
 
@@ -90,7 +96,7 @@ def test_no_default_static_has_a_reason(make_series: MakeSeries) -> None:
     folder = make_series(2, lambda d, z: setattr(d, "EchoTime", 10))[0].parent
     study = read_study(folder)
     assert study.default_static is None
-    assert [problem.code for problem in study.problems] == ["no-static-series"]
+    assert [problem.code for problem in findings(study)] == ["no-static-series"]
     assert study.with_role("t2w") == ()
 
 
@@ -100,7 +106,7 @@ def test_broken_static_has_a_reason(make_series: MakeSeries) -> None:
     paths[2].unlink()
     study = read_study(paths[0].parent)
     assert study.default_static is None
-    assert "t2_tra" in str(study.problems[0])
+    assert "t2_tra" in str(findings(study)[0])
 
 
 def test_hidden_files_and_copies_elsewhere(make_series: MakeSeries, tmp_path: Path) -> None:
@@ -108,3 +114,15 @@ def test_hidden_files_and_copies_elsewhere(make_series: MakeSeries, tmp_path: Pa
     paths = make_series(3)
     shutil.copytree(paths[0].parent, tmp_path / ".trash")
     assert read_study(tmp_path).series[0].problems == ()
+
+
+def test_many_bad_files_are_one_problem(make_series: MakeSeries) -> None:
+    """Twenty-five notes in one folder are told once, with all their names; each is set aside."""
+    folder = make_series(2)[0].parent
+    for number in range(25):
+        (folder / f"{number:02d}.txt").write_text("x")
+    study = read_study(folder)
+    (problem,) = findings(study)
+    assert (problem.code, len(problem.paths)) == ("not-dicom", 25)
+    assert str(problem).startswith(f"25 files in {folder}: 00.txt is not a DICOM file.")
+    assert len(study.quarantine) == 25
