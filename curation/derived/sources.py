@@ -152,9 +152,16 @@ def _slices_by_volume(series: Series) -> list[list[SliceHeader]]:
     if len(paths) % count == 0:
         size = len(paths) // count
         return [[h for path in paths[k * size : (k + 1) * size] for h in by_path[path]] for k in range(count)]
-    # Files that hold several volumes are arranged as they were when the series was read.
-    stacks = arrange(found.headers).stacks
-    return [list(stack.headers) for stack in stacks] if len(stacks) == count else [list(found.headers)] * count
+    # Files that hold several volumes are arranged as they were when the series was read; a file may also hold maps
+    # beside what they were computed from.
+    kinds: dict[tuple[str, ...], list[SliceHeader]] = {}
+    for header in found.headers:
+        kinds.setdefault(header.image_type, []).append(header)
+    for members in (list(found.headers), *kinds.values()):
+        stacks = arrange(members).stacks
+        if len(stacks) == count and len(stacks[0].headers) == series.shape[1]:
+            return [list(stack.headers) for stack in stacks]
+    return [list(found.headers)] * count
 
 
 def _full_header(header: SliceHeader) -> Dataset:
