@@ -28,8 +28,8 @@ import pydicom
 from pydicom.uid import generate_uid
 
 from curation import read_study
-from curation.dicom_io import scan
-from curation.sources import find_files
+from curation.reading.dicom_io import scan
+from curation.reading.sources import find_files
 from curation.synthetic import draw_patient, write_patient
 
 FILES = 1000

@@ -28,9 +28,9 @@ from typing import Any
 from curation.derivation import Derivation
 from curation.derived import write_derived
 from curation.derived.sources import source_digest
-from curation.dicom_io import Progress
 from curation.errors import ResultStoreError
 from curation.files import write_atomically
+from curation.reading.dicom_io import Progress
 from curation.series import Series
 
 INDEX = "curation.json"

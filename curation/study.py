@@ -8,16 +8,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from curation.assembly import assemble
-from curation.completeness import absent_attributes
-from curation.dicom_io import Progress, Scan, scan
 from curation.errors import MissingDataError, SeveralStudiesError
 from curation.geometry import Plane
-from curation.headers import SliceHeader
-from curation.limits import LIMITS, Limits
 from curation.problems import Problem, grouped, listed
+from curation.reading.assembly import assemble
+from curation.reading.completeness import absent_attributes
+from curation.reading.dicom_io import Progress, Scan, scan
+from curation.reading.headers import SliceHeader
+from curation.reading.limits import LIMITS, Limits
+from curation.reading.sources import Source, find_files
 from curation.series import Role, Series
-from curation.sources import Source, find_files
 
 QUARANTINE_CODES = frozenset({"not-dicom", "not-a-file", "too-large", "truncated", "unreadable"})
 """Codes of problems by which a single file is set aside."""

@@ -20,7 +20,7 @@ from curation.derived import codes
 from curation.derived.cleaning import clean, clean_text, copy_clean
 from curation.derived.provenance import PRIVATE_CREATOR, PRIVATE_GROUP
 from curation.geometry import Array
-from curation.headers import SOFTWARE_NAME
+from curation.reading.headers import SOFTWARE_NAME
 
 _TYPE_2_PATIENT_AND_STUDY = (
     "PatientName", "PatientID", "PatientBirthDate", "PatientSex",
@@ -62,7 +62,7 @@ _ROLE_TYPES: dict[str, tuple[str, ...]] = {
     "perfusion-map": ("PERFUSION",),
     "localizer": ("LOCALIZER",),
 }
-"""Image Type from the third value on, by which `curation.roles` knows these roles; as scanners write it."""
+"""Image Type from the third value on, by which `curation.reading.roles` knows these roles; as scanners write it."""
 
 
 def software_version() -> str:

@@ -20,7 +20,7 @@ from pydicom.sequence import Sequence
 from pydicom.uid import UID
 from pydicom.valuerep import format_number_as_ds
 
-from curation.headers import parse_date
+from curation.reading.headers import parse_date
 
 UNICODE = "ISO_IR 192"
 

@@ -12,11 +12,11 @@ import pydicom
 from pydicom.dataset import Dataset
 
 from curation.derived.functional_groups import frame_header, is_multi_frame
-from curation.dicom_io import scan
 from curation.errors import DerivedError, MissingDataError
-from curation.headers import SliceHeader
+from curation.reading.dicom_io import scan
+from curation.reading.headers import SliceHeader
+from curation.reading.stacking import arrange
 from curation.series import Series
-from curation.stacking import arrange
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ from curation.registration.parameters import RegistrationParameters, Registratio
 from curation.volume import Volume
 
 if TYPE_CHECKING:
-    from curation.dicom_io import Progress
+    from curation.reading.dicom_io import Progress
 
 _FEATURE = "The registration engine 'dipy'"
 _TRANSFORMS = {

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from curation.dicom_io import Progress
 from curation.geometry import Array, inverse
 from curation.problems import Problem
+from curation.reading.dicom_io import Progress
 from curation.registration import correlation_ratio, guard, mutual_information
 from curation.registration.parameters import RegistrationParameters
 from curation.registration.poses import displacement_mm

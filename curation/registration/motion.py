@@ -10,10 +10,10 @@ import numpy as np
 
 from curation import agreement, geometry
 from curation.derivation import Derivation
-from curation.dicom_io import Progress
 from curation.errors import RegistrationError
 from curation.geometry import Array
 from curation.problems import Problem
+from curation.reading.dicom_io import Progress
 from curation.registration import guard
 from curation.registration.parameters import (
     Engine,

@@ -18,7 +18,7 @@ from pydicom.uid import generate_uid
 
 from curation.errors import MissingDataError, SegmentationError
 from curation.files import write_atomically
-from curation.headers import SOFTWARE_NAME
+from curation.reading.headers import SOFTWARE_NAME
 from curation.segmentation.codes import Code, segment_colour
 from curation.segmentation.segment import Segment
 from curation.series import Series

@@ -9,7 +9,7 @@ import pytest
 
 from curation import Problem, Study, read_studies, read_study
 from curation.errors import MissingDataError, SeveralStudiesError, UnsupportedSourceError
-from curation.headers import SOFTWARE_NAME
+from curation.reading.headers import SOFTWARE_NAME
 from tests.curation.conftest import MakeSeries
 
 

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from curation import read_studies, read_study
 from curation.errors import CurationError
 from tests.curation.conftest import MakeSeries
-from tests.curation.enhanced_file import Frame, write_enhanced
-from tests.curation.test_mosaic import csa
+from tests.curation.reading.enhanced_file import Frame, write_enhanced
+from tests.curation.reading.test_mosaic import csa
 
 _HEAD = bytes(128) + b"DICM"
 
@@ -207,7 +207,7 @@ def test_memory_is_bounded(make_series: MakeSeries) -> None:
         file.write(file_of(struct.pack("<HH2sHL", 0x0009, 0x1001, b"OB", 0, 3 << 30)))
         file.truncate((3 << 30) + 4096)
     command = [sys.executable, "-c", _CHILD, str(paths[0].parent), str(1 << 30)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=Path(__file__).parents[2])
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=Path(__file__).parents[3])
     assert done.returncode == 0, done.stderr
     assert "(1, 3, 6, 8)" in done.stdout
     assert done.stdout.startswith("4 ")

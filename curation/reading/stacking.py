@@ -19,9 +19,9 @@ import numpy as np
 from curation import geometry
 from curation.errors import GeometryError
 from curation.geometry import Array, Plane
-from curation.headers import SliceHeader
 from curation.problems import Problem, listed
-from curation.timing import volume_order
+from curation.reading.headers import SliceHeader
+from curation.reading.timing import volume_order
 
 POSITION_TOLERANCE_MM = 0.1
 """Positions along the slice normal that differ by less are the same slice; steps may differ by as much.
@@ -71,7 +71,7 @@ def arrange(headers: Sequence[SliceHeader]) -> Arrangement:
     Returns
     -------
     Arrangement
-        Volumes in the order of acquisition, see `curation.timing`.
+        Volumes in the order of acquisition, see `curation.reading.timing`.
     """
     plane = _plane(headers)
     if headers[0].modality == "SEG" or not any(h.has_pixels for h in headers):

@@ -12,7 +12,7 @@ import pytest
 from pydicom.dataset import Dataset
 
 from curation import Series, Volume, read_study
-from curation.csa import csa_fields
+from curation.reading.csa import csa_fields
 from tests.curation.conftest import MakeSeries
 
 GRID = 5
@@ -20,7 +20,7 @@ Fields = Sequence[tuple[str, str, Sequence[str]]]
 
 
 def csa(fields: Fields, version: int = 2) -> bytes:
-    """Write a CSA header, see `curation.csa` for the layout."""
+    """Write a CSA header, see `curation.reading.csa` for the layout."""
     parts = [b"SV10\4\3\2\1" if version == 2 else b"", struct.pack("<2I", len(fields), 77)]
     for name, vr, values in fields:
         n_items = 6 if values else 0

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from pydicom.dataset import Dataset
 
-from curation.headers import slice_header
-from curation.roles import Evidence, role_of
+from curation.reading.headers import slice_header
+from curation.reading.roles import Evidence, role_of
 from curation.series import Role
-from tests.curation.encoded import values_of
+from tests.curation.reading.encoded import values_of
 
 T2: dict[str, Any] = {"ScanningSequence": "SE", "RepetitionTime": 4000, "EchoTime": 100, "FlipAngle": 150}
 SPOILED: dict[str, Any] = {"ScanningSequence": "GR", "RepetitionTime": 4, "EchoTime": 1.5, "FlipAngle": 12}

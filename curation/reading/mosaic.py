@@ -21,10 +21,10 @@ from numpy.typing import NDArray
 
 from curation import geometry
 from curation.errors import GeometryError, PixelDataError
-from curation.headers import SliceHeader
-from curation.limits import LIMITS
 from curation.problems import Problem
-from curation.stacking import FAR_MM, placed
+from curation.reading.headers import SliceHeader
+from curation.reading.limits import LIMITS
+from curation.reading.stacking import FAR_MM, placed
 
 ReadFrame = Callable[[SliceHeader], NDArray[np.generic]]
 _PARALLEL = 0.999  # cosine between the stated normal and that of the image

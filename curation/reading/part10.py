@@ -8,9 +8,9 @@ import zlib
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from curation.elements import Budget, Coding, CutOffError, HeaderError, sniffed, walk
-from curation.limits import LIMITS, Limits
-from curation.values import Raw, Values
+from curation.reading.elements import Budget, Coding, CutOffError, HeaderError, sniffed, walk
+from curation.reading.limits import LIMITS, Limits
+from curation.reading.values import Raw, Values
 
 DEFLATED = "1.2.840.10008.1.2.1.99"
 _IMPLICIT, _BIG_ENDIAN = "1.2.840.10008.1.2", "1.2.840.10008.1.2.2"

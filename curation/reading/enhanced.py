@@ -12,9 +12,9 @@ import struct
 from dataclasses import replace
 from pathlib import Path
 
-from curation.elements import Budget, Coding, Element, HeaderError, items, walk
-from curation.headers import HEADER_TAGS, STACK_ID, TAGS, PixelFormat, SliceHeader, slice_header
-from curation.values import Raw, Values, tag, vr_of
+from curation.reading.elements import Budget, Coding, Element, HeaderError, items, walk
+from curation.reading.headers import HEADER_TAGS, STACK_ID, TAGS, PixelFormat, SliceHeader, slice_header
+from curation.reading.values import Raw, Values, tag, vr_of
 
 SHARED_GROUPS, FRAME_GROUPS = tag("SharedFunctionalGroupsSequence"), tag("PerFrameFunctionalGroupsSequence")
 _AGENTS, _AGENT_NAME = tag("ContrastBolusAgentSequence"), tag("CodeMeaning")

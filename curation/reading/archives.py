@@ -23,8 +23,8 @@ from pathlib import Path
 from typing import IO, Any, BinaryIO, NamedTuple, cast
 
 from curation.errors import UnsupportedSourceError
-from curation.limits import LIMITS, Limits
 from curation.problems import Problem
+from curation.reading.limits import LIMITS, Limits
 
 _SUFFIXES: tuple[tuple[tuple[str, ...], Callable[[Path], Any]], ...] = (
     ((".tar",), lambda path: path.open("rb")),

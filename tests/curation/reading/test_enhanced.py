@@ -24,7 +24,7 @@ from pydicom.uid import (
 
 from curation import Series, read_study
 from curation.errors import IrregularSeriesError, PixelDataError
-from tests.curation.enhanced_file import COLUMNS, ROWS, Frame, item, write_enhanced
+from tests.curation.reading.enhanced_file import COLUMNS, ROWS, Frame, item, write_enhanced
 
 X, Y = (1.0, 0.0, 0.0), (0.0, 0.6, 0.8)
 

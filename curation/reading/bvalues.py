@@ -7,7 +7,7 @@ standard  (0018,9087)                                         Diffusion b-value,
 standard  (0018,9089)                                         Diffusion Gradient Orientation, FD, patient axes
 Siemens   (0019,xx0C)            SIEMENS MR HEADER            b, IS; often left as bytes of unknown type
 Siemens   (0019,xx0E)            SIEMENS MR HEADER            direction, FD, patient axes
-Siemens   (0029,xx10)            SIEMENS CSA HEADER           both again, see `curation.csa`
+Siemens   (0029,xx10)            SIEMENS CSA HEADER           both again, see `curation.reading.csa`
 Siemens   (0018,0024)                                         Sequence Name of acquired images: ``*ep_b800t``
 GE        (0043,xx39)            GEMS_PARM_01                 b, IS, first of four; some releases add 10^9
 GE        (0019,xxBB) to (BD)    GEMS_ACQU_01                 direction, DS, along the axes of the image
@@ -32,8 +32,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from curation.csa import csa_fields
-from curation.values import Values, tag
+from curation.reading.csa import csa_fields
+from curation.reading.values import Values, tag
 
 _GE_OFFSET = 1e9
 _BLOCKS = range(0x10, 0x20)  # where scanners put their private blocks; PS3.5 7.8.1 allows 0x10 to 0xFF

@@ -12,7 +12,7 @@ from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from curation.limits import LIMITS, Limits
+from curation.reading.limits import LIMITS, Limits
 
 UNDEFINED = 0xFFFF_FFFF
 _MALFORMED = -1

@@ -6,9 +6,9 @@ import math
 import re
 from dataclasses import dataclass
 
-from curation.bvalues import CSA, Private
-from curation.csa import csa_fields
-from curation.values import Values, tag
+from curation.reading.bvalues import CSA, Private
+from curation.reading.csa import csa_fields
+from curation.reading.values import Values, tag
 
 _COUNT = Private(0x0019, 0x0A, "SIEMENS MR HEADER", "siemens", b"US")
 _MATRIX_TEXT = Private(0x0051, 0x0B, "SIEMENS MR HEADER", "siemens", b"SH")

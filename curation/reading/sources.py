@@ -8,10 +8,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from curation.archives import is_archive, unpack
 from curation.errors import MissingDataError, UnsupportedSourceError
-from curation.limits import LIMITS, Limits
 from curation.problems import Problem
+from curation.reading.archives import is_archive, unpack
+from curation.reading.limits import LIMITS, Limits
 
 Source = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
 

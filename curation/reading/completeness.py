@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from curation.headers import SliceHeader
 from curation.problems import Problem, listed
+from curation.reading.headers import SliceHeader
 
 
 def absent_attributes(headers: Sequence[SliceHeader]) -> tuple[Problem, ...]:

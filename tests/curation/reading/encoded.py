@@ -6,10 +6,10 @@ from pydicom.dataset import Dataset
 from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_dataset
 
-from curation.elements import Budget, Coding, walk
-from curation.enhanced import raw
-from curation.headers import HEADER_TAGS
-from curation.values import Values
+from curation.reading.elements import Budget, Coding, walk
+from curation.reading.enhanced import raw
+from curation.reading.headers import HEADER_TAGS
+from curation.reading.values import Values
 
 
 def values_of(dataset: Dataset, *, explicit: bool = True) -> Values:

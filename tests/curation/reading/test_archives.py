@@ -12,7 +12,7 @@ import pytest
 
 from curation import read_study
 from curation.errors import MissingDataError, UnsupportedSourceError
-from curation.limits import Limits
+from curation.reading.limits import Limits
 from tests.curation.conftest import MakeSeries
 
 

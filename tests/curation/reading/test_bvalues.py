@@ -9,9 +9,9 @@ from collections.abc import Sequence
 import pytest
 from pydicom.dataset import Dataset
 
-from curation.bvalues import b_value, gradient_direction
-from tests.curation.encoded import values_of
-from tests.curation.test_mosaic import csa
+from curation.reading.bvalues import b_value, gradient_direction
+from tests.curation.reading.encoded import values_of
+from tests.curation.reading.test_mosaic import csa
 
 
 def private(group: int, creator: str, element: int, vr: str, value: object) -> Dataset:

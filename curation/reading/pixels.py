@@ -13,12 +13,12 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from curation.codestreams import Size, check_frame
 from curation.errors import PixelDataError
-from curation.headers import PixelFormat, SliceHeader
-from curation.limits import LIMITS
-from curation.part10 import DEFLATED, first_prefix, inflate, read_meta
-from curation.stacking import Stack
+from curation.reading.codestreams import Size, check_frame
+from curation.reading.headers import PixelFormat, SliceHeader
+from curation.reading.limits import LIMITS
+from curation.reading.part10 import DEFLATED, first_prefix, inflate, read_meta
+from curation.reading.stacking import Stack
 from curation.volume import Volume
 
 NATIVE = frozenset({"", "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2", DEFLATED})

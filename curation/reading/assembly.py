@@ -11,18 +11,18 @@ from itertools import chain
 from pathlib import Path
 
 from curation import geometry
-from curation.bvalues import Direction
-from curation.completeness import malformed_attributes
 from curation.errors import IrregularSeriesError
-from curation.headers import SOFTWARE_NAME, SliceHeader
-from curation.joining import Group, join
-from curation.mosaic import unfold
-from curation.pixels import read_frame, read_stack
 from curation.problems import Problem, listed
-from curation.roles import Evidence, role_of
+from curation.reading.bvalues import Direction
+from curation.reading.completeness import malformed_attributes
+from curation.reading.headers import SOFTWARE_NAME, SliceHeader
+from curation.reading.joining import Group, join
+from curation.reading.mosaic import unfold
+from curation.reading.pixels import read_frame, read_stack
+from curation.reading.roles import Evidence, role_of
+from curation.reading.stacking import Stack, arrange
+from curation.reading.timing import relative_times
 from curation.series import Series
-from curation.stacking import Stack, arrange
-from curation.timing import relative_times
 from curation.volume import Volume
 
 # Values of Image Type that tell one kind of image from another where a DICOM series holds several.

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from curation.bvalues import DIFFUSION_TAGS, Direction, b_value, gradient_direction
-from curation.tiling import TILING_TAGS, Tiling, tiling_of
-from curation.values import Values, tag, tags
+from curation.reading.bvalues import DIFFUSION_TAGS, Direction, b_value, gradient_direction
+from curation.reading.tiling import TILING_TAGS, Tiling, tiling_of
+from curation.reading.values import Values, tag, tags
 
 SOFTWARE_NAME = "Lightbox"
 """Manufacturer of what this package writes, by which results are told from source images."""

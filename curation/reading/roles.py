@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from curation.geometry import Plane
-from curation.headers import SliceHeader
+from curation.reading.headers import SliceHeader
 from curation.series import Role
 
 TISSUE_T1_MS = 1600.0

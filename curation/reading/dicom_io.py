@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from curation.elements import PIXEL_GROUP, Budget, Coding, CutOffError, Element, Walk, walk
-from curation.enhanced import FILE_TAGS, FRAME_GROUPS, frame_headers, raw
-from curation.headers import HEADER_TAGS, PixelFormat, SliceHeader, slice_header
-from curation.limits import LIMITS, Limits
-from curation.part10 import (
+from curation.problems import Problem
+from curation.reading.elements import PIXEL_GROUP, Budget, Coding, CutOffError, Element, Walk, walk
+from curation.reading.enhanced import FILE_TAGS, FRAME_GROUPS, frame_headers, raw
+from curation.reading.headers import HEADER_TAGS, PixelFormat, SliceHeader, slice_header
+from curation.reading.limits import LIMITS, Limits
+from curation.reading.part10 import (
     DEFLATED,
     Meta,
     NotDicomError,
@@ -23,9 +24,8 @@ from curation.part10 import (
     open_regular,
     read_meta,
 )
-from curation.pixels import NATIVE
-from curation.problems import Problem
-from curation.values import Values
+from curation.reading.pixels import NATIVE
+from curation.reading.values import Values
 
 Progress = Callable[[int, int], None]
 """Called with the number of files done and the number of all files."""

@@ -10,12 +10,12 @@ from itertools import chain
 
 import numpy as np
 
-from curation.headers import SliceHeader
 from curation.problems import Problem, listed
-from curation.roles import DYNAMIC_MIN_VOLUMES
+from curation.reading.headers import SliceHeader
+from curation.reading.roles import DYNAMIC_MIN_VOLUMES
+from curation.reading.stacking import Arrangement, Stack
+from curation.reading.timing import begun_us, time_order
 from curation.series import Role
-from curation.stacking import Arrangement, Stack
-from curation.timing import begun_us, time_order
 
 SAME_GRID_TOLERANCE_MM = 0.01
 

@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
-from curation.headers import SliceHeader
 from curation.problems import Problem
+from curation.reading.headers import SliceHeader
 
 Headers = Sequence[SliceHeader]
 Times = tuple[float | None, ...]

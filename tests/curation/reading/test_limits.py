@@ -21,11 +21,11 @@ from pydicom.uid import (
 )
 
 from curation import read_study
-from curation.codestreams import Size, check_run_lengths, stated_size
 from curation.errors import IrregularSeriesError, PixelDataError, UnsupportedSourceError
-from curation.limits import Limits
+from curation.reading.codestreams import Size, check_run_lengths, stated_size
+from curation.reading.limits import Limits
 from tests.curation.conftest import MakeSeries
-from tests.curation.enhanced_file import Frame, write_enhanced
+from tests.curation.reading.enhanced_file import Frame, write_enhanced
 
 Change = Callable[[Dataset, int], None]
 
