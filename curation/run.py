@@ -14,6 +14,7 @@ from curation.pipeline import CuratedSeries, Plan, Tell, Written, curate_series,
 from curation.problems import Problem
 from curation.quality import image_quality
 from curation.registration.coregister import CoRegistration
+from curation.registration.distortion import phase_direction
 from curation.registration.motion import MotionCorrection
 from curation.registration.outcome import coregistration_outcome, motion_outcome
 from curation.registration.results import in_threads
@@ -139,7 +140,8 @@ def _report_of(study: Study, curated: CuratedSeries) -> SeriesReport:
     try:
         adc = _adc_of(curated)
         if curated.motion is not None:
-            quality = image_quality(curated.motion.sources[curated.motion.reference])
+            reference = curated.motion.sources[curated.motion.reference]
+            quality = image_quality(reference, phase_direction=phase_direction(curated.series))
     except CurationError as error:
         problems.append(Problem("not-measured", f"A number for the report could not be computed: {error}"))
     there = [written for written in curated.written if written.from_store]

@@ -80,13 +80,19 @@ def distortion_of(series: Series, moving: Volume, static: Volume, transform: Arr
     header = _header(series)
     if series.role != "dwi" and "EP" not in str(header.get("ScanningSequence", "")):
         return None
-    named = str(header.get("InPlanePhaseEncodingDirection", "")).strip().upper()
+    named = phase_direction(series)
     column = 2 if named == "ROW" else 1  # axis of the array along which phase is encoded
     axis = moving.affine[:3, column] / spacing_mm(moving.affine)[column]
     half = tuple(_HALF_MM if k == column else size for k, size in enumerate((20.0, 30.0, 30.0)))
     shifts = tuple(_best_shift(static, moving, transform, axis, static.centre_mm + at * axis, half) for at in _SLABS)
     letters = f"{direction_letter(-axis)}-{direction_letter(axis)}"
-    return Distortion(letters, named not in ("ROW", "COL"), shifts)
+    return Distortion(letters, named is None, shifts)
+
+
+def phase_direction(series: Series) -> str | None:
+    """Return In-plane Phase Encoding Direction (0018,1312), ``ROW`` or ``COL``; None where the header has neither."""
+    named = str(_header(series).get("InPlanePhaseEncodingDirection", "")).strip().upper()
+    return named if named in ("ROW", "COL") else None
 
 
 def _header(series: Series) -> pydicom.Dataset:

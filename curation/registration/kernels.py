@@ -73,8 +73,12 @@ def sample_with_gradient(image: Float32, matrix: Float64, points: Float32, out: 
     points : ndarray, shape (3, n)
         LPS mm.
     out : ndarray, shape (5, n)
-        Set to value, derivative along z, y and x index, and weight: 1 inside the image, else 0.
+        Set to value, derivative along z, y and x index, and weight: 1 inside the image, else 0. An image of a
+        single slice, row or column has no inside.
     """
+    if min(image.shape) < 2:  # there is nothing between slices to interpolate: no point is inside
+        out[:] = 0
+        return
     single, flat = matrix.astype(np.float32), image.ravel()
     columns, plane = image.shape[2], image.shape[1] * image.shape[2]
     corner, parts = np.empty(BLOCK, np.int32), np.empty((4, BLOCK), np.float32)

@@ -119,7 +119,7 @@ class MotionCorrection:
             transforms=self.transforms,
             b_values=self.series.b_values,
             times_s=known_times(self.series),
-            notes=tuple(f"Volume {k}: {flag}" for k, flags in enumerate(self.flags) for flag in flags),
+            notes=tuple(f"Volume {k}: {flag}" for k, flags in enumerate(self.flags, start=1) for flag in flags),
         )
 
 

@@ -6,10 +6,12 @@ import re
 from pathlib import Path
 from typing import Any
 
+import matplotlib
 import nbformat
 import pytest
 from nbclient import NotebookClient
 
+from curation import read_study
 from curation.synthetic import SyntheticStudy
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
@@ -25,6 +27,8 @@ def run(name: str, root: Path, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     monkeypatch.setenv("LIGHTBOX_DATASETS", str(root))
     monkeypatch.setenv("LIGHTBOX_DATASETS_INFO", "")
     monkeypatch.setenv("PYTHONPATH", str(NOTEBOOKS.parent))
+    monkeypatch.setenv("MPLCONFIGDIR", matplotlib.get_cachedir())
+    monkeypatch.setenv("HOME", str(root))
     notebook = stored(name)
     NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(root)}}).execute()
     return [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
@@ -34,7 +38,12 @@ def shown(outputs: list[Any]) -> tuple[str, int]:
     """Return all text and the number of pictures."""
     data = [output.get("data", {}) for output in outputs]
     text = "\n".join(d.get("text/plain", "") + d.get("text/html", "") for d in data)
-    return text, sum("image/png" in d for d in data)
+    return text + printed(outputs), sum("image/png" in d for d in data)
+
+
+def printed(outputs: list[Any]) -> str:
+    """Return what was printed; warnings would be there too."""
+    return "".join(output.get("text", "") for output in outputs if output.output_type == "stream")
 
 
 @pytest.mark.parametrize("path", sorted(NOTEBOOKS.glob("*.ipynb")), ids=lambda path: path.name)
@@ -72,3 +81,39 @@ def test_start_here_shows_a_real_study(real_data: Path, tmp_path: Path, monkeypa
     text, pictures = shown(run("00_start_here.ipynb", tmp_path, monkeypatch))
     assert "t2_tse_tra" in text
     assert pictures == 2
+
+
+def test_a_synthetic_study_is_curated(
+    cohort: list[SyntheticStudy], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Motion of DWI and DCE, overlays, ADC; five series are written, and read back from the home."""
+    (tmp_path / "demo").symlink_to(cohort[0].folder.parents[1], target_is_directory=True)
+    outputs = run("20_curate_a_study.ipynb", tmp_path, monkeypatch)
+    text, pictures = shown(outputs)
+    assert pictures == 8
+    assert "The scanner's positions are kept. Edge overlap" in text
+    assert "Recomputed over scanner: 1.0" in text
+    assert "motion_correction by lightbox" in text
+    assert not [output for output in outputs if output.get("name") == "stderr"]
+    place = tmp_path / "curated" / "demo" / cohort[0].folder.relative_to(cohort[0].folder.parents[1])
+    made = read_study(place)
+    assert sorted(series.role for series in made.series if series.n_volumes) == ["adc", "dce", "dce", "dwi", "dwi"]
+    assert all(series.curation_result for series in made.series if series.n_volumes)
+
+
+def test_curation_says_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a dataset it runs to its end, with sentences in place of pictures, and writes nothing."""
+    text, pictures = shown(run("20_curate_a_study.ipynb", tmp_path, monkeypatch))
+    assert "Ask the data controller" in text
+    assert "DWI: none; what needs it is left out below" in text
+    assert pictures == 8
+    assert not (tmp_path / "curated").exists()
+
+
+def test_a_real_study_is_curated(real_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """ProstateX-0000 has DWI and no DCE."""
+    (tmp_path / "prostatex").symlink_to(real_data / "prostatex", target_is_directory=True)
+    text, _ = shown(run("20_curate_a_study.ipynb", tmp_path, monkeypatch))
+    assert "DCE: none; what needs it is left out below" in text
+    assert "Recomputed over scanner: 1.06 in the median." in text
+    assert "ep2d_diff_tra_DYNDIST motion-corrected" in text

@@ -45,6 +45,13 @@ def test_values_and_gradients_are_trilinear() -> None:
         np.testing.assert_allclose(out[1 + axis][sure], slope, atol=1e-3)
 
 
+def test_a_single_slice_has_no_inside() -> None:
+    """Nothing is read beyond the image; all weights and values are 0."""
+    out = np.full((5, 3), np.nan, np.float32)
+    kernels.sample_with_gradient(IMAGE[:1], np.eye(4)[:3], np.zeros((3, 3), np.float32), out)
+    assert not out.any()
+
+
 def test_normal_equations_are_the_products_of_rows() -> None:
     """All products, over blocks of any size."""
     rows = GENERATOR.normal(size=(8, COUNT)).astype(np.float32)
