@@ -1,12 +1,15 @@
-"""The one place where an image is interpolated onto another grid.
+"""The one place where an image is interpolated: onto another grid, and with its gradient at points.
 
 Trilinear, float32, and once: whoever has several transforms multiplies them first. Linear interpolation never leaves
 the range of the values, which noise near 0 and quantitative maps need; splines ring at the edges of bone and gas.
+
+All that is compiled together stands in this module: numba looks at one file to see whether its compiled code is stale.
 """
 
 from __future__ import annotations
 
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
 
 import numpy as np
 from numba import njit
@@ -15,13 +18,27 @@ from numpy.typing import NDArray
 from curation.geometry import Array, inverse
 
 Float32 = NDArray[np.float32]
+Float64 = NDArray[np.float64]
 
 BLOCK: Final = 512
 """Samples that are worked on at once: their temporary arrays stay in the first cache."""
 
-OPTIONS: Final[dict[str, Any]] = {"fastmath": True, "nogil": True, "cache": True, "error_model": "numpy"}
-"""How kernels are compiled. They release the interpreter, so that threads run them side by side, and may reorder
-sums, which the processor's vectors need; compiled code is kept on disk between processes."""
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+def kernel(function: _Function) -> _Function:
+    """Have a function compiled by numba when it is called.
+
+    Kernels release the interpreter, so that threads run them side by side, and may reorder sums, which the processor's
+    vectors need. Compiled code is kept on disk between processes, where there is a place that can be written.
+    """
+    options: dict[str, Any] = {"fastmath": True, "nogil": True, "error_model": "numpy"}
+    try:
+        compiled: _Function = njit(function, cache=True, **options)
+    except RuntimeError:  # numba found no place
+        compiled = njit(function, **options)
+    return compiled
+
 
 _SAME = 1e-6
 """Grids whose indices differ by less are one grid."""
@@ -59,12 +76,19 @@ def resample(array: NDArray[Any], affine: Array, grid: Array, shape: tuple[int, 
             matrix[axis] *= 2
             matrix[axis, 3] += 0.5
     out = np.empty(shape, dtype=np.float32)
-    _fill(np.ascontiguousarray(values), matrix[:3].copy(), out)
+    _fill(read_only(np.ascontiguousarray(values)), matrix[:3].copy(), out)
     return out
 
 
-@njit(**OPTIONS)
-def gather(flat: Float32, corner: Any, size: int, columns: int, plane: int, corners: Float32) -> None:
+def read_only(image: Float32) -> Float32:
+    """Return a view that cannot be written: kernels are compiled for each kind of array that they are given."""
+    view = image.view()
+    view.flags.writeable = False
+    return view
+
+
+@kernel
+def _gather(flat: Float32, corner: Any, size: int, columns: int, plane: int, corners: Float32) -> None:
     """Fetch the eight values around each point.
 
     Parameters
@@ -90,7 +114,7 @@ def gather(flat: Float32, corner: Any, size: int, columns: int, plane: int, corn
         corners[6, i], corners[7, i] = flat[far + below], flat[far + below + right]
 
 
-@njit(**OPTIONS)
+@kernel
 def _locate_on_line(start: Float32, along: Float32, top: Float32, shape: Any, parts: Float32, corner: Any) -> None:
     """Find the voxels of equally spaced points on a line; `parts` becomes fractions and 1 inside, 0 outside."""
     part_z, part_y, part_x, weight = parts[0], parts[1], parts[2], parts[3]
@@ -109,7 +133,7 @@ def _locate_on_line(start: Float32, along: Float32, top: Float32, shape: Any, pa
         weight[i] = one if inside else zero
 
 
-@njit(**OPTIONS)
+@kernel
 def _fill(image: Float32, matrix: NDArray[np.float64], out: Float32) -> None:
     """Interpolate an image at every element of a grid; `matrix` (3, 4) maps grid indices to image indices."""
     flat, along = image.ravel(), matrix[:, 2].astype(np.float32)
@@ -124,7 +148,7 @@ def _fill(image: Float32, matrix: NDArray[np.float64], out: Float32) -> None:
                     m = matrix[axis]
                     start[axis] = m[0] * k + m[1] * j + m[2] * first + m[3]
                 _locate_on_line(start, along, top, image.shape, parts, corner[: line.size])
-                gather(flat, corner, line.size, image.shape[2], image.shape[1] * image.shape[2], corners)
+                _gather(flat, corner, line.size, image.shape[2], image.shape[1] * image.shape[2], corners)
                 for i in range(line.size):
                     z, y, x, weight = parts[0, i], parts[1, i], parts[2, i], parts[3, i]
                     a, b, c, d = corners[0, i], corners[1, i], corners[2, i], corners[3, i]
@@ -132,3 +156,86 @@ def _fill(image: Float32, matrix: NDArray[np.float64], out: Float32) -> None:
                     v00, v01, v10, v11 = a + x * (b - a), c + x * (d - c), e + x * (f - e), g + x * (h - g)
                     v0, v1 = v00 + y * (v01 - v00), v10 + y * (v11 - v10)
                     line[i] = (v0 + z * (v1 - v0)) * weight
+
+
+@kernel
+def _locate(
+    matrix: Float32, points: Float32, block: tuple[int, int], shape: tuple[int, int, int], corner: Any, parts: Float32
+) -> None:
+    """Find the voxel in which each point of a block lies.
+
+    Parameters
+    ----------
+    matrix : ndarray, shape (3, 4)
+        Maps a point to (z, y, x) indices.
+    points : ndarray, shape (3, n)
+    block : tuple of int
+        First point and the one after the last.
+    shape : tuple of int
+        Of the image, (z, y, x).
+    corner : ndarray of int32, shape (BLOCK,)
+        Set to the flat index of the lower corner; 0 outside the image.
+    parts : ndarray, shape (4, BLOCK)
+        Set to the fractions along z, y, x and 1 inside the image, 0 outside.
+    """
+    depth, rows, columns = shape
+    top_z, top_y, top_x = np.float32(depth - 1), np.float32(rows - 1), np.float32(columns - 1)
+    start, end = block
+    first, second, third = points[0, start:end], points[1, start:end], points[2, start:end]
+    part_z, part_y, part_x, weight = parts[0], parts[1], parts[2], parts[3]
+    for i in range(first.size):
+        p, q, r = first[i], second[i], third[i]
+        z = matrix[0, 0] * p + matrix[0, 1] * q + matrix[0, 2] * r + matrix[0, 3]
+        y = matrix[1, 0] * p + matrix[1, 1] * q + matrix[1, 2] * r + matrix[1, 3]
+        x = matrix[2, 0] * p + matrix[2, 1] * q + matrix[2, 2] * r + matrix[2, 3]
+        inside = (z >= 0) & (y >= 0) & (x >= 0) & (z < top_z) & (y < top_y) & (x < top_x)
+        z = z if inside else np.float32(0)
+        y = y if inside else np.float32(0)
+        x = x if inside else np.float32(0)
+        k, j, m = np.int32(z), np.int32(y), np.int32(x)
+        part_z[i], part_y[i], part_x[i] = z - np.float32(k), y - np.float32(j), x - np.float32(m)
+        corner[i] = (k * rows + j) * columns + m
+        weight[i] = np.float32(1) if inside else np.float32(0)
+
+
+@kernel
+def sample_with_gradient(image: Float32, matrix: Float64, points: Float32, out: Float32) -> None:
+    """Interpolate an image and its exact trilinear gradient at mapped points.
+
+    Parameters
+    ----------
+    image : ndarray, shape (z, y, x)
+    matrix : ndarray, shape (3, 4)
+        Maps a point of `points` to (z, y, x) indices.
+    points : ndarray, shape (3, n)
+        LPS mm.
+    out : ndarray, shape (5, n)
+        Set to value, derivative along z, y and x index, and weight: 1 inside the image, else 0. An image of a
+        single slice, row or column has no inside.
+    """
+    if min(image.shape) < 2:  # there is nothing between slices to interpolate: no point is inside
+        out[:] = 0
+        return
+    single, flat = matrix.astype(np.float32), image.ravel()
+    columns, plane = image.shape[2], image.shape[1] * image.shape[2]
+    corner, parts = np.empty(BLOCK, np.int32), np.empty((4, BLOCK), np.float32)
+    corners = np.empty((8, BLOCK), np.float32)
+    for start in range(0, points.shape[1], BLOCK):
+        end = min(start + BLOCK, points.shape[1])
+        size = end - start
+        _locate(single, points, (start, end), image.shape, corner, parts)
+        _gather(flat, corner, size, columns, plane, corners)
+        value, along_z = out[0, start:end], out[1, start:end]
+        along_y, along_x, weight = out[2, start:end], out[3, start:end], out[4, start:end]
+        for i in range(size):
+            z, y, x = parts[0, i], parts[1, i], parts[2, i]
+            a, b, c, d = corners[0, i], corners[1, i], corners[2, i], corners[3, i]
+            e, f, g, h = corners[4, i], corners[5, i], corners[6, i], corners[7, i]
+            v00, v01, v10, v11 = a + x * (b - a), c + x * (d - c), e + x * (f - e), g + x * (h - g)
+            v0, v1 = v00 + y * (v01 - v00), v10 + y * (v11 - v10)
+            low, high = (b - a) + y * ((d - c) - (b - a)), (f - e) + y * ((h - g) - (f - e))
+            value[i] = v0 + z * (v1 - v0)
+            along_z[i] = v1 - v0
+            along_y[i] = (v01 - v00) + z * ((v11 - v10) - (v01 - v00))
+            along_x[i] = low + z * (high - low)
+            weight[i] = parts[3, i]

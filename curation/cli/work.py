@@ -205,7 +205,7 @@ def _print(console: Console, study: CuratedStudy) -> None:
         console.print(escape(line), soft_wrap=True, highlight=False)
     for problem in study.problems:
         console.print(f"[yellow]! {escape(str(problem))}[/yellow]", soft_wrap=True)
-    table = rich_table("Written", "On T2w", "Images", "Folder")
+    table = rich_table("Written", "On T2w", "Files", "Folder")
     for written in (w for curated in study.series for w in curated.written):
         there = " (was there)" if written.from_store else ""
         files = str(written.stored.files)

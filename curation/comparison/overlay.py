@@ -39,7 +39,7 @@ _LINE: Final = 150  # characters
 def show_overlay(fixed: CoRegistration | None, *, count: int = 3) -> Picture:
     """Show the moving image (green) on the static one (red), by the scanner's positions and registered.
 
-    Left in colour: what agrees is nearly grey, what does not is green or red. Right the edges of the moving image in
+    Left in colour: what agrees is pale yellow, what does not is green or red. Right the edges of the moving image in
     green on the static one in grey. Where the registration was refused, its result is shown too, as not used.
 
     Parameters

@@ -12,6 +12,7 @@ from typing import Final
 
 import numpy as np
 
+from curation import resampling
 from curation.geometry import Array, apply_affine, inverse
 from curation.registration import kernels
 from curation.registration.poses import step
@@ -106,7 +107,9 @@ def _descend(pose: Array, level: Level, samples: Samples, centre: Array, plan: t
     scale = 1e9
     for iteration in range(iterations):
         moved = apply_affine(pose, centre)
-        kernels.sample_with_gradient(level.image, np.ascontiguousarray((to_index @ pose)[:3]), samples.points, values)
+        resampling.sample_with_gradient(
+            level.image, np.ascontiguousarray((to_index @ pose)[:3]), samples.points, values
+        )
         kernels.conditional_means(values, samples.fraction, samples.starts, means)
         kernels.motion_derivatives(values, samples.points, pose[:3], gradient_map, moved, rows)
         limit = _TUKEY * scale

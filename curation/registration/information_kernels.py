@@ -8,24 +8,23 @@ so that each row of the histogram is filled at once.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
-from curation.resampling import OPTIONS
+from curation.resampling import kernel
 
 Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
 Int64 = NDArray[np.int64]
 
 
-@njit(**OPTIONS)
+@kernel
 def joint_histogram(values: Float32, starts: Int64, low: float, step: float, histogram: Float64) -> float:
     """Fill the joint histogram of static bins and moving values.
 
     Parameters
     ----------
     values : ndarray, shape (5, n)
-        From `curation.registration.kernels.sample_with_gradient`.
+        From `curation.resampling.sample_with_gradient`.
     starts : ndarray, shape (bins + 1,)
         Where the samples of each static bin begin.
     low, step : float
@@ -65,7 +64,7 @@ def joint_histogram(values: Float32, starts: Int64, low: float, step: float, his
     return total
 
 
-@njit(**OPTIONS)
+@kernel
 def information(histogram: Float64, logarithms: Float32) -> float:
     """Return the mutual information of a joint histogram in nats.
 
@@ -90,7 +89,7 @@ def information(histogram: Float64, logarithms: Float32) -> float:
     return result
 
 
-@njit(**OPTIONS)
+@kernel
 def information_slopes(
     values: Float32, starts: Int64, low: float, step: float, logarithms: Float32, slopes: Float32
 ) -> None:
@@ -116,7 +115,7 @@ def information_slopes(
             slopes[i] = (outer + left + right) * inverse * values[4, i] if inside else np.float32(0)
 
 
-@njit(**OPTIONS)
+@kernel
 def project(rows: Float32, slopes: Float32, gradient: Float64) -> None:
     """Set ``gradient`` (parameters,) to the products of the derivatives in ``rows`` with ``slopes`` (n,)."""
     for j in range(gradient.size):

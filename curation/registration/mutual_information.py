@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from curation import resampling
 from curation.geometry import Array, apply_affine, inverse, spacing_mm
 from curation.registration import information_kernels, kernels
 from curation.registration.poses import rotation_vector, step
@@ -215,7 +216,7 @@ class _Ascent:
         """Return the value and its gradient by a step from `pose`, in units of `_SCALES`."""
         moved = apply_affine(pose, self.anchor)
         to_voxel = np.ascontiguousarray((self.to_index @ pose)[:3])
-        kernels.sample_with_gradient(self.level.image, to_voxel, self.samples.points, work.values)
+        resampling.sample_with_gradient(self.level.image, to_voxel, self.samples.points, work.values)
         binned = (work.values, self.samples.starts, self.low, self.width)
         inside = information_kernels.joint_histogram(*binned, work.histogram)
         if inside < 0.3 * self.samples.count:

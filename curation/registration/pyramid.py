@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from curation.geometry import Array, spacing_mm
-from curation.resampling import OPTIONS
+from curation.resampling import kernel, read_only
 from curation.volume import Volume
 
 Float32 = NDArray[np.float32]
@@ -32,6 +31,9 @@ class Level:
 
     image: Float32
     affine: Array
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "image", read_only(self.image))
 
 
 def pyramid(volume: Volume) -> tuple[Level, Level, Level]:
@@ -113,7 +115,7 @@ def shrink(level: Level, target_mm: float) -> Level:
     return Level(np.ascontiguousarray(blocks.mean((1, 3, 5), dtype=np.float32)), level.affine @ grid)
 
 
-@njit(**OPTIONS)
+@kernel
 def halve(image: Float32) -> Float32:
     """Halve the pixels of each slice in both directions with the filter [1 3 3 1] / 8.
 
@@ -142,7 +144,7 @@ def halve(image: Float32) -> Float32:
     return result
 
 
-@njit(**OPTIONS)
+@kernel
 def five_taps(variance: float) -> Float32:
     """Return the five weights of a filter with this variance in squared samples (approximately beyond 1)."""
     taps = np.zeros(5, np.float32)
@@ -154,10 +156,24 @@ def five_taps(variance: float) -> Float32:
     for i in range(5):
         taps[i] = np.exp(-((i - 2) ** 2) / (2 * variance))
         total += taps[i]
-    return (taps / np.float32(total)).astype(np.float32)
+    for i in range(5):
+        taps[i] /= np.float32(total)
+    return taps
 
 
-@njit(**OPTIONS)
+@kernel
+def extend(line: Float32, padded: Float32) -> None:
+    """Set ``padded`` (n + 4,) to ``line`` (n,) with the value at either end twice more.
+
+    A loop: the assignment to a slice, with the message for shapes that differ, takes numba two seconds to compile.
+    """
+    for i in range(line.size):
+        padded[i + 2] = line[i]
+    padded[0] = padded[1] = line[0]
+    padded[line.size + 2] = padded[line.size + 3] = line[line.size - 1]
+
+
+@kernel
 def smooth(image: Float32, variance_z: float, variance_y: float, variance_x: float) -> Float32:
     """Smooth along each axis with five weights; the edge value goes on beyond the edge.
 
@@ -193,9 +209,8 @@ def smooth(image: Float32, variance_z: float, variance_y: float, variance_x: flo
     padded = np.empty(columns + 4, np.float32)
     for k in range(depth):
         for j in range(rows):
-            padded[2:-2] = second[k, j]
-            padded[:2], padded[-2:] = second[k, j, 0], second[k, j, columns - 1]
             line = first[k, j]
+            extend(second[k, j], padded)
             for i in range(columns):
                 ends, sides = padded[i] + padded[i + 4], padded[i + 1] + padded[i + 3]
                 line[i] = t[0] * ends + t[1] * sides + t[2] * padded[i + 2]

@@ -9,8 +9,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from curation import resampling
 from curation.geometry import Array
-from curation.registration import kernels
 from curation.registration.pyramid import Level
 
 _SPREAD: Final = 1 / 1.2207440846057596 ** np.arange(1, 4)
@@ -83,7 +83,7 @@ def values_at(level: Level, indices: Array) -> NDArray[np.float32]:
     """Interpolate an image at (z, y, x) indices, shape (n, 3); 0 outside."""
     out = np.empty((5, len(indices)), np.float32)
     points = np.ascontiguousarray(indices.T, dtype=np.float32)
-    kernels.sample_with_gradient(level.image, np.eye(4)[:3], points, out)
+    resampling.sample_with_gradient(level.image, np.eye(4)[:3], points, out)
     return np.asarray(out[0] * out[4])
 
 

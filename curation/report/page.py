@@ -136,7 +136,7 @@ def _pictures(one: SeriesReport) -> list[_Drawn]:
             (lambda: show_middle_slices(moved), "Cuts through all volumes. Edges that step are motion."),
         ]
     if fixed is not None:
-        text = "Overlay on the static series. Moving green, static red; what agrees is nearly grey."
+        text = "Overlay on the static series. Moving green, static red; what agrees is pale yellow."
         drawn.append((lambda: show_overlay(fixed), text))
     if adc is not None:
         moving = moved is not None and any(not np.array_equal(t, np.eye(4)) for t in moved.transforms)

@@ -12,7 +12,7 @@ import pytest
 @pytest.fixture
 def stub(tmp_path: Path) -> Path:
     script = tmp_path / "python"
-    script.write_text('#!/bin/sh\necho "$@"\n')
+    script.write_text('#!/bin/sh\necho "$@"\necho "kernels: ${NUMBA_CACHE_DIR:-none}" >&2\n')
     script.chmod(0o755)
     return script
 
@@ -23,8 +23,11 @@ def home(tmp_path: Path) -> Path:
     return tmp_path / "home"
 
 
-def start(root: Path, home: Path, stub: Path, notebooks: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def start(
+    root: Path, home: Path, stub: Path, notebooks: Path, *arguments: str, **more: str
+) -> subprocess.CompletedProcess[str]:
     environment = {
+        **more,
         "PATH": os.environ["PATH"],
         "HOME": str(home),
         "LIGHTBOX_NOTEBOOKS": str(notebooks),
@@ -73,4 +76,29 @@ def test_starts_also_when_nothing_can_be_copied(root: Path, home: Path, stub: Pa
     (notebooks / "folder").mkdir(parents=True)
     (home / "folder").write_text("a file where a folder should come")
     result = start(root, home, stub, notebooks)
+    assert result.stdout.startswith("-P -m jupyterhub.singleuser")
+
+
+def test_compiled_kernels_are_copied_to_a_closed_folder(root: Path, home: Path, stub: Path, tmp_path: Path) -> None:
+    """numba runs what it finds in a folder that it may write."""
+    (tmp_path / "shipped" / "of a module").mkdir(parents=True)
+    (tmp_path / "shipped" / "of a module" / "kernel.nbi").write_text("compiled")
+    (tmp_path / "shipped" / "of a module" / "kernel.nbi").chmod(0o444)
+    folders = {"LIGHTBOX_KERNELS": str(tmp_path / "shipped"), "NUMBA_CACHE_DIR": str(tmp_path / "own")}
+    result = start(root, home, stub, tmp_path / "absent", **folders)
+    assert (tmp_path / "own" / "of a module" / "kernel.nbi").read_text() == "compiled"
+    assert (tmp_path / "own").stat().st_mode & 0o777 == 0o700
+    assert result.stderr == f"kernels: {tmp_path / 'own'}\n"
+
+
+def test_a_folder_that_is_there_is_not_used(root: Path, home: Path, stub: Path, tmp_path: Path) -> None:
+    """Somebody else may have made it: the server starts without, and says so."""
+    for name in ("shipped", "own"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "shipped" / "kernel.nbi").write_text("compiled")
+    folders = {"LIGHTBOX_KERNELS": str(tmp_path / "shipped"), "NUMBA_CACHE_DIR": str(tmp_path / "own")}
+    result = start(root, home, stub, tmp_path / "absent", **folders)
+    assert list((tmp_path / "own").iterdir()) == []
+    assert "compiled when used" in result.stderr
+    assert "kernels: none" in result.stderr
     assert result.stdout.startswith("-P -m jupyterhub.singleuser")

@@ -55,6 +55,29 @@ def test_library_is_precompiled(workspace: Run) -> None:
     assert workspace("python", "-c", code).stdout.split() == ["1", "1", "True"]
 
 
+def test_kernels_are_compiled_ahead(workspace: Run) -> None:
+    """A server compiles nothing that registration needs; for another processor it compiles, and works."""
+    code = "from curation.registration.warm import warm; print(warm())"
+    shipped = f"/opt/lightbox/start --version >&2; stat -c '%a %u' /tmp/kernels; python -c '{code}'"
+    assert workspace("sh", "-c", shipped).stdout.split() == ["700", "1000", "0"]
+    other = f"/opt/lightbox/start --version >&2; NUMBA_CPU_NAME=generic python -c '{code}'"
+    assert int(workspace("sh", "-c", other).stdout) > 10
+
+
+def test_registration_of_the_earlier_tool_is_there(workspace: Run) -> None:
+    """What is taken out of the packages is not needed."""
+    code = (
+        "import h5py, nibabel, numba, dipy.data\n"
+        "from dipy.align.imaffine import AffineRegistration, MutualInformationMetric\n"
+        "from dipy.align.transforms import RigidTransform3D\n"
+        "import numpy as np; image = np.random.default_rng(0).random((12, 12, 12))\n"
+        "metric = MutualInformationMetric(nbins=8)\n"
+        "task = AffineRegistration(metric=metric, level_iters=[2], sigmas=[0], factors=[1], verbosity=0)\n"
+        "print(task.optimize(image, image, RigidTransform3D(), None).affine.shape)"
+    )
+    assert workspace("python", "-W", "error", "-c", code).stdout.strip() == "(4, 4)"
+
+
 def test_server_starts_and_a_kernel_computes(workspace: Run, root: Path) -> None:
     script = root / "tests" / "images" / "serve_and_compute.py"
     mounted = ("--volume", f"{script}:/probe.py:ro")

@@ -21,7 +21,7 @@ from jupyterhub.utils import random_port
 from hub_config.compute.admission import Admission
 from hub_config.compute.server_plan import ServerPlan
 from hub_config.compute.spawners.planned import PlannedSpawner
-from hub_config.compute.spawners.runtime import ServerNote, leftovers, runtime_folder
+from hub_config.compute.spawners.runtime import ServerNote, compiled_folder, leftovers, runtime_folder
 from hub_config.data.tables import HomeOwner
 from hub_config.errors import ServiceError
 from hub_config.paths import VENV
@@ -56,6 +56,7 @@ class ProcessSpawner(PlannedSpawner):
             **plan.environment,
             "LIGHTBOX_DATASETS": str(self._datasets),
             "LIGHTBOX_NOTEBOOKS": str(runtime / "notebooks"),
+            "LIGHTBOX_KERNELS": str(compiled_folder(runtime)),
             "LIGHTBOX_PYTHON": str(VENV / "bin" / "python"),
             "HOME": str(self._home),
             "USER": "jovyan",
@@ -66,6 +67,8 @@ class ProcessSpawner(PlannedSpawner):
             "PYTHONPATH": str(runtime),
             # Short, so that kernels talk over sockets in a closed folder and not over TCP, which all could hear.
             "JUPYTER_RUNTIME_DIR": str(self._scratch),
+            # Compiled code is run as it is found: in a folder that nobody else may write.
+            "NUMBA_CACHE_DIR": str(self._scratch / "kernels"),
         }
 
     async def launch(self) -> tuple[str, int]:

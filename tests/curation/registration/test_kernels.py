@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import map_coordinates
 
+from curation import resampling
 from curation.geometry import apply_affine
 from curation.registration import information_kernels, kernels, mutual_information
 from curation.registration.poses import rotation, rotation_vector, step
@@ -22,7 +23,7 @@ def looked_at() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     matrix = np.array([[0.1, 0.0, 0.5, 1.0], [0.0, 0.7, 0.1, 2.0], [0.9, 0.1, 0.0, 3.0]])
     points = GENERATOR.uniform(-4, 12, (3, COUNT)).astype(np.float32)
     out = np.empty((5, COUNT), np.float32)
-    kernels.sample_with_gradient(IMAGE, matrix, points, out)
+    resampling.sample_with_gradient(IMAGE, matrix, points, out)
     return points, matrix, out
 
 
@@ -48,7 +49,7 @@ def test_values_and_gradients_are_trilinear() -> None:
 def test_a_single_slice_has_no_inside() -> None:
     """Nothing is read beyond the image; all weights and values are 0."""
     out = np.full((5, 3), np.nan, np.float32)
-    kernels.sample_with_gradient(IMAGE[:1], np.eye(4)[:3], np.zeros((3, 3), np.float32), out)
+    resampling.sample_with_gradient(IMAGE[:1], np.eye(4)[:3], np.zeros((3, 3), np.float32), out)
     assert not out.any()
 
 
@@ -93,8 +94,8 @@ def test_motion_derivatives_follow_a_step() -> None:
             change = np.zeros(count)
             change[j] = 1e-4
             ahead, behind = np.empty_like(out), np.empty_like(out)
-            kernels.sample_with_gradient(IMAGE, (to_index @ step(change, centre))[:3].copy(), points, ahead)
-            kernels.sample_with_gradient(IMAGE, (to_index @ step(-change, centre))[:3].copy(), points, behind)
+            resampling.sample_with_gradient(IMAGE, (to_index @ step(change, centre))[:3].copy(), points, ahead)
+            resampling.sample_with_gradient(IMAGE, (to_index @ step(-change, centre))[:3].copy(), points, behind)
             smooth = (out[4] == 1) & (np.abs(ahead[1:4] - behind[1:4]).max(axis=0) < 1e-2)
             slope = (ahead[0].astype(np.float64) - behind[0])[smooth] / 2e-4
             assert smooth.sum() > 100

@@ -71,7 +71,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_all_kernels_are_known() -> None:
     """A new file of kernels is compiled ahead too, or this fails."""
-    decorated = re.compile(r"^@njit\(.*\)\ndef (\w+)\(", re.MULTILINE)
+    decorated = re.compile(r"^@(?:njit\(.*\)|kernel)\ndef (\w+)\(", re.MULTILINE)
     found = {(file.name, name) for file in PACKAGE.rglob("*.py") for name in decorated.findall(file.read_text())}
     known = {(Path(k.py_func.__code__.co_filename).name, k.py_func.__name__) for k in warm.compiled_kernels()}
     assert found == known
