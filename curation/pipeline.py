@@ -6,6 +6,7 @@ the static series, where the scanner's own ADC and calculated high b-values foll
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -94,6 +95,10 @@ class Written:
     from_store: bool
 
 
+FAILED = ("step-failed", "source-unreadable")
+"""Codes of problems that mean that what was asked for could not be done."""
+
+
 @dataclass(eq=False)
 class CuratedSeries:
     """What became of one series; parts that were not reached are None, and `problems` says why."""
@@ -105,6 +110,15 @@ class CuratedSeries:
     written: list[Written] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def failed(self) -> bool:
+        """Whether a step could not be done."""
+        return any(problem.code in FAILED for problem in self.problems)
+
+    def release(self) -> None:
+        """Let go of the voxels; what was written and said stays."""
+        self.motion = self.fixed = None
 
 
 _EVERY = ("motion", "laying it on T2w")
@@ -173,13 +187,13 @@ def curate_series(
         tell(label, 0, 1)
         try:
             steps[step]()
-        except CurationError as error:
+        except (CurationError, OSError) as error:
             work.result.problems.append(Problem(_code(error), f"{label}: {error}"))
         work.result.seconds[step] = round(time.perf_counter() - started, 3)
     return work.result
 
 
-def _code(error: CurationError) -> str:
+def _code(error: Exception) -> str:
     return "source-unreadable" if isinstance(error, SourceError) else "step-failed"
 
 
@@ -216,14 +230,18 @@ class _Work:
 
     def adc(self) -> None:
         moved = self.result.motion
-        if moved is None or len(set(self.series.b_values or ())) < 2:
+        if moved is None or "motion" not in self.ids:
+            return
+        if len(set(self.series.b_values or ())) < 2:
+            text = "The ADC is not computed: fewer than two b-values are known."
+            self.result.problems.append(Problem("no-adc", text))
             return
         request = Request("adc", self.series, settings=self._adc_settings(), depends_on=self.ids["motion"])
         self._unless_there("adc", request, lambda: recompute_adc(moved).derivation)
 
     def fix(self) -> None:
         moved, static = self.result.motion, self.static
-        if moved is None:
+        if moved is None or "motion" not in self.ids:
             return
         if static is None:
             text = "There is no axial T2w series to lay it on; name another one as static."
@@ -244,12 +262,14 @@ class _Work:
 
     def maps(self) -> None:
         fixed = self.result.fixed
-        if fixed is None or self.static is None:
+        if fixed is None or self.static is None or "fixed" not in self.ids:
             return
         if "adc" in self.ids:
             request = Request("adc", self.series, self.static, self._adc_settings(), self.ids["fixed"])
             self._unless_there("adc on static", request, lambda: recompute_adc(fixed).derivation)
         for follower in followers(self.study, self.series):
+            if follower.uid in self.static.uids:
+                continue
             if follower.role == "adc" and self.result.vendor_adc is None:
                 self.result.vendor_adc = follower
             request = Request("coregistration", follower, self.static, {"follows": self.series.uid}, self.ids["fixed"])
@@ -289,8 +309,8 @@ class _Work:
 
 
 def study_folder(out: Path, study: Study) -> Path:
-    """Return where the results of a study go: patient, date and the end of the Study Instance UID, safe to use."""
+    """Return where the results of a study go: patient, date and a hash of the Study Instance UID, safe to use."""
     patient = "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "_" for c in study.patient_id)[:40]
-    tail = "".join(c for c in study.uid if c.isdigit())[-8:]
+    tail = hashlib.sha256(study.uid.encode()).hexdigest()[:8]  # one folder for one study, whatever its numbers
     date = study.date.isoformat() if study.date else "no-date"
     return out / f"{patient or 'no-id'}_{date}_{tail}"

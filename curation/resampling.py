@@ -15,6 +15,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from curation.errors import GeometryError
 from curation.geometry import Array, inverse
 
 Float32 = NDArray[np.float32]
@@ -40,6 +41,7 @@ def kernel(function: _Function) -> _Function:
     return compiled
 
 
+_LARGEST: Final = 2**31 - 1  # elements are numbered with 32 bits
 _SAME = 1e-6
 """Grids whose indices differ by less are one grid."""
 
@@ -50,7 +52,7 @@ def resample(array: NDArray[Any], affine: Array, grid: Array, shape: tuple[int, 
     Parameters
     ----------
     array : ndarray, shape (z, y, x)
-        Values; anything that converts to float32. NaN spreads to what it touches.
+        Values; anything that converts to float32 and is finite.
     affine : ndarray, shape (4, 4)
         Maps (z, y, x, 1) indices of `array` to mm, in the space of the grid: include a transform by multiplying it
         on the left.
@@ -64,9 +66,18 @@ def resample(array: NDArray[Any], affine: Array, grid: Array, shape: tuple[int, 
     ndarray of float32, shape (z, y, x)
         0 beyond the outer voxels. Up to half a voxel outside their centres, the extent of a voxel, the outermost
         value holds. A new array, unless the grids are the same and `array` is float32 already.
+
+    Raises
+    ------
+    GeometryError
+        If the grids lie too far apart to be compared, or the array is too large.
     """
     values = np.ascontiguousarray(array, dtype=np.float32)
     matrix = inverse(affine) @ grid
+    if not np.isfinite(matrix).all():
+        raise GeometryError("The grids lie too far apart to be compared; check their positions.")
+    if values.size > _LARGEST:
+        raise GeometryError(f"An image of {values.size} elements is too large to be interpolated ({_LARGEST}).")
     reach = np.abs(matrix - np.eye(4)) @ np.array([*shape, 1.0])
     if values.shape == tuple(shape) and reach.max() < _SAME:
         return values
@@ -155,7 +166,7 @@ def _fill(image: Float32, matrix: NDArray[np.float64], out: Float32) -> None:
                     e, f, g, h = corners[4, i], corners[5, i], corners[6, i], corners[7, i]
                     v00, v01, v10, v11 = a + x * (b - a), c + x * (d - c), e + x * (f - e), g + x * (h - g)
                     v0, v1 = v00 + y * (v01 - v00), v10 + y * (v11 - v10)
-                    line[i] = (v0 + z * (v1 - v0)) * weight
+                    line[i] = v0 + z * (v1 - v0) if weight > 0 else np.float32(0)
 
 
 @kernel

@@ -18,9 +18,10 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,7 @@ INDEX = "curation.json"
 _LOCK = ".curation.lock"
 _SCHEMA = 1
 _LARGEST_INDEX = 64 << 20
+_UNFINISHED = re.compile(r"\.[0-9A-Za-z-]+-\d{12}\..+")
 
 
 @dataclass(frozen=True)
@@ -124,11 +126,14 @@ class ResultStore:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._results, doomed = _read_index(folder / INDEX)
+        self._results, doomed, self._pages = _read_index(folder / INDEX)
         for name in doomed:
-            shutil.rmtree(folder / name, ignore_errors=True)
+            _delete(folder / name)
         if doomed:
             self._write(())
+        for place in folder.iterdir():  # what a run that was killed had begun to write
+            if _UNFINISHED.fullmatch(place.name) and place.is_dir() and not place.is_symlink():
+                shutil.rmtree(place, ignore_errors=True)
 
     @property
     def results(self) -> tuple[StoredResult, ...]:
@@ -174,11 +179,16 @@ class ResultStore:
             depends_on=request.depends_on,
             created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         )
-        gone = self._replaced_by(result)
-        self._results = [r for r in self._results if r.id not in gone] + [result]
-        self._write(tuple(gone.values()))
+        gone, before = self._replaced_by(result), self._results
+        try:
+            self._results = [r for r in before if r.id not in gone] + [result]
+            self._write(tuple(gone.values()))
+        except BaseException:
+            self._results = before
+            _delete(self.folder / result.folder)
+            raise
         for name in gone.values():
-            shutil.rmtree(self.folder / name, ignore_errors=True)
+            _delete(self.folder / name)
         self._write(())
         return result
 
@@ -201,26 +211,53 @@ class ResultStore:
         self._write(())
         return marked
 
+    def matches(self, name: str, key: object) -> bool:
+        """Return whether a page was made from `key`, as `remember` was told."""
+        return self._pages.get(name) == _digest(key)
+
+    def remember(self, name: str, key: object) -> None:
+        """Note what a page that lies beside the results was made from."""
+        self._pages[name] = _digest(key)
+        self._write(())
+
     def path(self, result: StoredResult) -> Path:
         """Return the folder of a result."""
         return self.folder / result.folder
 
     def _whole(self, result: StoredResult) -> bool:
         place = self.path(result)
-        return place.is_dir() and sum(1 for _ in place.iterdir()) == result.files
+        return place.is_dir() and sum(1 for _ in _own_files(place)) == result.files
 
     def _replaced_by(self, new: StoredResult) -> dict[str, str]:
         """Return identifier and folder of the results that give way, dependent ones included."""
         stale = {r.id for r in self._results if r.slot == new.slot and not r.approved}
-        while more := {r.id for r in self._results if r.depends_on in stale} - stale:
+        while more := {r.id for r in self._results if r.depends_on in stale and not r.approved} - stale:
             stale |= more
-        gone = {r.id: r.folder for r in self._results if r.id in stale and not r.approved}
+        gone = {r.id: r.folder for r in self._results if r.id in stale}
         gone.pop(new.depends_on, None)  # never the one it was computed from
         return gone
 
     def _write(self, doomed: tuple[str, ...]) -> None:
-        content = {"schema": _SCHEMA, "results": [asdict(r) for r in self._results], "to_delete": list(doomed)}
+        content = {
+            "schema": _SCHEMA,
+            "results": [asdict(r) for r in self._results],
+            "to_delete": list(doomed),
+            "pages": self._pages,
+        }
         write_atomically(self.folder / INDEX, (json.dumps(content, indent=1) + "\n").encode())
+
+
+def _own_files(place: Path) -> Iterator[Path]:
+    """Yield the files of a result; a person may have put others beside them."""
+    return (path for path in place.glob("*.dcm") if not path.name.startswith("."))
+
+
+def _delete(place: Path) -> None:
+    """Delete the files of a result, and its folder if nothing else is in it."""
+    for path in list(_own_files(place)):
+        path.unlink(missing_ok=True)
+    with suppress(OSError):
+        place.rmdir()
 
 
 @contextmanager
@@ -244,8 +281,12 @@ def open_store(folder: Path) -> Iterator[ResultStore]:
         os.close(descriptor)
 
 
-def _read_index(path: Path) -> tuple[list[StoredResult], list[str]]:
-    """Return the results and the folders to delete; nothing where there is no list yet."""
+def _digest(key: object) -> str:
+    return hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
+
+
+def _read_index(path: Path) -> tuple[list[StoredResult], list[str], dict[str, str]]:
+    """Return the results, the folders to delete and what pages show; nothing where there is no list yet."""
     try:
         if path.stat().st_size > _LARGEST_INDEX:
             raise ValueError(f"it has {path.stat().st_size} bytes")
@@ -254,17 +295,18 @@ def _read_index(path: Path) -> tuple[list[StoredResult], list[str]]:
             raise ValueError(f"schema {content['schema']!r}")
         results = [StoredResult(**{**entry, "slot": tuple(entry["slot"])}) for entry in content["results"]]
         doomed = [str(name) for name in content["to_delete"]]
+        pages = {str(name): str(digest) for name, digest in content.get("pages", {}).items()}
         for name in (*doomed, *(r.folder for r in results)):
             if name != Path(name).name or name in ("", ".", ".."):
                 raise ValueError(f"a folder named {name!r}")
     except FileNotFoundError:
-        return [], []
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        return [], [], {}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ResultStoreError(
             f"{path} is not the list of results that this version writes ({error}). "
             "Restore it from a backup, or give another folder for the results."
         ) from error
-    return results, doomed
+    return results, doomed, pages
 
 
 def _series_uid(path: Path) -> str:

@@ -35,36 +35,46 @@ class CuratedStudy:
     study : Study
     folder : Path
         Where its results lie.
-    report : Path
+    report : Path or None
+        None where the study could not be curated at all.
     series : tuple of CuratedSeries
+        Without their voxels.
     verdicts : tuple of str
         One line for each series, in words.
     problems : tuple of Problem
         Of the study and of the run.
     seconds : float
         Duration, the report included.
+    content : mapping
+        Each series as JSON; transforms in LPS mm.
     """
 
     study: Study
     folder: Path
-    report: Path
+    report: Path | None
     series: tuple[CuratedSeries, ...]
     verdicts: tuple[str, ...]
     problems: tuple[Problem, ...]
     seconds: float
+    content: tuple[Mapping[str, Any], ...] = ()
+
+    @property
+    def failed(self) -> bool:
+        """Whether something that was asked for could not be done."""
+        return self.report is None or any(one.failed for one in self.series)
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as JSON; transforms in LPS mm."""
+        """Return it as JSON."""
         return {
             "uid": self.study.uid,
             "patient_id": self.study.patient_id,
             "date": None if self.study.date is None else self.study.date.isoformat(),
             "folder": str(self.folder),
-            "report": str(self.report),
+            "report": None if self.report is None else str(self.report),
             "seconds": round(self.seconds, 3),
             "verdicts": list(self.verdicts),
             "problems": [problem.to_json() for problem in self.problems],
-            "series": [_series_json(curated, self.folder) for curated in self.series],
+            "series": list(self.content),
         }
 
 
@@ -76,7 +86,7 @@ def curate_studies(
     statics: Mapping[str, Series],
     tell: Tell,
 ) -> tuple[CuratedStudy, ...]:
-    """Curate studies one after the other.
+    """Curate studies one after the other; one that cannot be curated is told, and the others go on.
 
     Parameters
     ----------
@@ -90,47 +100,62 @@ def curate_studies(
         What others are laid on, where it is not the study's default, by Study Instance UID.
     tell : callable
         Called with what is being done, the number of steps done, and of all.
-
-    Raises
-    ------
-    ResultStoreError
-        If the results of a study are in use by another run, or their list cannot be read.
     """
-    return tuple(
-        _curate_study(study, out, plan, selection.get(study.uid, ()), statics.get(study.uid), tell) for study in studies
-    )
+    done = []
+    for study in studies:
+        started = time.perf_counter()
+        try:
+            chosen, static = selection.get(study.uid, ()), statics.get(study.uid)
+            done.append(_curate_study(study, study_folder(out, study), plan, chosen, static, tell))
+        except (CurationError, OSError) as error:
+            problem = Problem("not-curated", f"The study could not be curated: {error}")
+            seconds = time.perf_counter() - started
+            done.append(
+                CuratedStudy(study, study_folder(out, study), None, (), (), (*study.problems, problem), seconds)
+            )
+    return tuple(done)
 
 
 def _curate_study(
-    study: Study, out: Path, plan: Plan, chosen: Sequence[Series], static: Series | None, tell: Tell
+    study: Study, folder: Path, plan: Plan, chosen: Sequence[Series], static: Series | None, tell: Tell
 ) -> CuratedStudy:
     started = time.perf_counter()
-    folder = study_folder(out, study)
     with open_store(folder) as store:
         curated = tuple(curate_series(study, series, static, store, plan, tell) for series in chosen)
-        problems = list(study.problems)
+        problems = []
         if not curated:
             text = "Nothing to curate: there is no regular diffusion or dynamic series."
             problems.append(Problem("nothing-to-curate", text))
         reports = tuple(_report_of(study, one) for one in curated)
-        content = StudyReport(
-            study=study,
-            series=reports,
-            static=static or study.default_static,
-            problems=tuple(problems[len(study.problems) :]),
-            seconds=time.perf_counter() - started,
-        )
-        report = folder / REPORT
-        if not (report.exists() and curated and all(_was_there(one) for one in curated)):
+        seconds = time.perf_counter() - started
+        content = StudyReport(study, reports, static or study.default_static, tuple(problems), seconds)
+        report, key = folder / REPORT, _key(content, curated)
+        if not (report.exists() and store.matches(REPORT, key)):
             tell("Drawing the report", 0, 1)
             write_report(report, content)
-    verdicts = tuple(verdict(one) for one in reports)
-    return CuratedStudy(study, folder, report, curated, verdicts, tuple(problems), time.perf_counter() - started)
+            store.remember(REPORT, key)
+    as_json = tuple(_series_json(one, folder) for one in curated)
+    for one in curated:
+        one.release()
+    return CuratedStudy(
+        study=study,
+        folder=folder,
+        report=report,
+        series=curated,
+        verdicts=tuple(verdict(one) for one in reports),
+        problems=(*study.problems, *problems),
+        seconds=time.perf_counter() - started,
+        content=as_json,
+    )
 
 
-def _was_there(curated: CuratedSeries) -> bool:
-    """Return whether nothing of a series is new, so that the report says it already."""
-    return all(written.from_store for written in curated.written) and not curated.problems
+def _key(content: StudyReport, curated: Sequence[CuratedSeries]) -> list[Any]:
+    """Return what a report shows: drawn again only where this differs."""
+    return [
+        content.static.uid if content.static else "",
+        [[one.series.uid, [w.stored.id for w in one.written], [str(p) for p in one.problems]] for one in curated],
+        [str(problem) for problem in (*content.study.problems, *content.problems)],
+    ]
 
 
 def _report_of(study: Study, curated: CuratedSeries) -> SeriesReport:

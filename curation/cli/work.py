@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from curation.cli.output import Json, bar, print_json, reported, rich_table, stages
-from curation.errors import MissingDataError, ParameterError
+from curation.errors import IrregularSeriesError, MissingDataError, ParameterError
 from curation.pipeline import Plan, to_curate
 from curation.registration.parameters import CurationMetadata, RegistrationParameters, read_curation_metadata
 from curation.run import CuratedStudy, curate_studies
@@ -176,16 +176,18 @@ def _curate(  # the last step of three commands
     as_json: bool,
     source: Path,
 ) -> None:
-    selection = {study.uid: [_series(study, name) for name in chosen or ()] or to_curate(study) for study in studies}
-    statics = {study.uid: _series(study, static) for study in studies} if static else {}
+    selection = {study.uid: [_moving(study, name) for name in chosen or ()] or to_curate(study) for study in studies}
+    statics = {study.uid: _static(study, static) for study in studies} if static else {}
     with stages() as tell:
         done = curate_studies(studies, out, plan, selection, statics, tell)
     if as_json:
         print_json({"source": str(source), "out": str(out), "studies": [study.to_json() for study in done]})
-        return
-    console = Console()
-    for study in done:
-        _print(console, study)
+    else:
+        console = Console()
+        for study in done:
+            _print(console, study)
+    if any(study.failed for study in done):
+        raise typer.Exit(1)
 
 
 def _series(study: Study, name: str) -> Series:
@@ -198,12 +200,27 @@ def _series(study: Study, name: str) -> Series:
     raise MissingDataError(f"There is {what} {name!r}; give a number or a Series Instance UID of: {there}.")
 
 
+def _moving(study: Study, name: str) -> Series:
+    series = _series(study, name)
+    if not series.regular:
+        raise IrregularSeriesError(f"Series {name} has no regular volumes. {' '.join(map(str, series.problems))}")
+    return series
+
+
+def _static(study: Study, name: str) -> Series:
+    series = _moving(study, name)
+    if series.n_volumes > 1:
+        raise IrregularSeriesError(f"A static series has one volume; series {name} has {series.n_volumes}.")
+    return series
+
+
 def _print(console: Console, study: CuratedStudy) -> None:
     title = f"{study.study.patient_id or 'no patient ID'}  {study.study.date or 'no date'}"
     console.print(f"[bold]{escape(title)}[/bold]  [dim]{study.study.uid}[/dim]")
     for line in study.verdicts:
         console.print(escape(line), soft_wrap=True, highlight=False)
-    for problem in study.problems:
+    own = [problem for curated in study.series for problem in curated.problems]
+    for problem in (*study.problems, *own):
         console.print(f"[yellow]! {escape(str(problem))}[/yellow]", soft_wrap=True)
     table = rich_table("Written", "On T2w", "Files", "Folder")
     for written in (w for curated in study.series for w in curated.written):
@@ -212,5 +229,6 @@ def _print(console: Console, study: CuratedStudy) -> None:
         table.add_row(written.role + there, "yes" if written.on_static else "", files, escape(written.stored.folder))
     if table.row_count:
         console.print(table)
-    console.print(f"Report: {study.report}   {study.seconds:.1f} s", soft_wrap=True, highlight=False)
+    if study.report is not None:
+        console.print(f"Report: {escape(str(study.report))}   {study.seconds:.1f} s", soft_wrap=True, highlight=False)
     console.print()

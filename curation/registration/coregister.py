@@ -109,7 +109,7 @@ class CoRegistration:
             source=series,
             volumes=self.volumes,
             role=series.role,
-            description=f"{series.description[:43]} co-registered".strip(),
+            description=self._described(series),
             engine=self.engine,
             engine_version=self.engine_version,
             parameters=self.parameters.to_json(),
@@ -117,8 +117,16 @@ class CoRegistration:
             transforms=self.transforms,
             b_values=series.b_values,
             times_s=known_times(series),
-            notes=self.reasons,
+            notes=self._notes,
         )
+
+    def _described(self, series: Series) -> str:
+        return f"{series.description[:43]} {'co-registered' if self.accepted else 'on static'}".strip()
+
+    @property
+    def _notes(self) -> tuple[str, ...]:
+        kept = () if self.accepted else ("Not registered: laid on the static series by the scanner's positions.",)
+        return (*kept, *self.reasons)
 
     def follow(self, series: Series) -> Derivation:
         """Lay a map that was computed from the moving series on the static, with the same transform.
@@ -154,7 +162,7 @@ class CoRegistration:
             source=series,
             volumes=self._on_static(volumes, transforms),
             role=series.role,
-            description=f"{series.description[:43]} co-registered".strip(),
+            description=self._described(series),
             engine=self.engine,
             engine_version=self.engine_version,
             parameters=self.parameters.to_json(),
@@ -163,7 +171,7 @@ class CoRegistration:
             b_values=series.b_values,
             times_s=None,
             related=(source,),
-            notes=("It follows the series that it was computed from.", *self.reasons),
+            notes=("It follows the series that it was computed from.", *self._notes),
         )
 
 
@@ -206,7 +214,8 @@ def coregister(
     ParameterError
         If the engine does not honour a parameter.
     RegistrationError
-        If the static series has several volumes, or is the moving one.
+        If the static series has several volumes, is the moving one, or lies in another frame of reference and no
+        result can be relied on.
     """
     chosen = parameters or default_parameters(engine, "coregistration")
     check_honoured(chosen, engine, "coregistration")
@@ -216,7 +225,14 @@ def coregister(
     if static.uid in source.series.uids:
         raise RegistrationError("A series cannot be laid on itself. Choose another static series.")
     fixed = static.volume()
+    elsewhere = _in_another_frame(source.series, static)
     verdict = _verdict(fixed, source.sources[source.reference], chosen, engine, accept)
+    if elsewhere and not verdict.accepted:
+        raise RegistrationError(
+            f"{source.series.description or source.series.uid!r} is in another frame of reference than the static "
+            f"series, so that the scanner's positions say nothing, and registration gave no result to rely on: "
+            f"{' '.join(verdict.reasons)} Choose a static series of the same frame of reference."
+        )
     return CoRegistration(
         moving=source,
         static=static,
@@ -228,6 +244,12 @@ def coregister(
         engine_version=engine_version(engine),
         static_volume=fixed,
     )
+
+
+def _in_another_frame(moving: Series, static: Series) -> bool:
+    """Return whether positions of two series cannot be compared (PS3.3 C.7.4.1); where unknown, they are."""
+    uids = {moving.frame_of_reference_uid, static.frame_of_reference_uid} - {""}
+    return len(uids) > 1
 
 
 def _verdict(

@@ -45,7 +45,8 @@ class Reference:
         self.centre = volume.centre_mm
         levels = pyramid(volume)
         finest = levels[-1].image
-        self.flat = bool(finest.max() <= finest.min()) or min(finest.shape) < 2
+        self.shape = finest.shape
+        self.flat = bool(finest.max() <= finest.min()) or min(self.shape) < 2
         self.levels = (
             [] if self.flat else [_samples(level, count) for level, count in zip(levels, samples, strict=True)]
         )
@@ -60,7 +61,7 @@ def align(
     moving: tuple[Level, Level, Level],
     *,
     iterations: tuple[int, int, int] = ITERATIONS,
-    affine_iterations: int = 0,
+    affine_iterations: tuple[int, int, int] | None = None,
     start: Array | None = None,
 ) -> Array:
     """Align a volume with the reference.
@@ -72,8 +73,8 @@ def align(
         From `curation.registration.pyramid.pyramid`; on any grid.
     iterations : tuple of int
         Most Gauss-Newton steps per level, coarse to fine.
-    affine_iterations : int
-        Steps with twelve parameters at the finest level, after the rigid ones.
+    affine_iterations : tuple of int, optional
+        Most steps with twelve parameters per level, after the rigid ones; none without it.
     start : ndarray, shape (4, 4), optional
         Where to begin; identity without it.
 
@@ -87,12 +88,10 @@ def align(
     finest = moving[2].image
     if reference.flat or finest.max() <= finest.min() or min(finest.shape) < 2:
         return pose
-    steps = zip(moving, reference.levels, iterations, _TOLERANCE_MM, strict=True)
-    for level, samples, limit, tolerance in steps:
-        pose = _descend(pose, level, samples, reference.centre, (6, limit, tolerance))
-    if affine_iterations:
-        plan = (12, affine_iterations, _TOLERANCE_MM[-1])
-        pose = _descend(pose, moving[2], reference.levels[-1], reference.centre, plan)
+    for parameters, limits in ((6, iterations), (12, affine_iterations)):
+        steps = zip(moving, reference.levels, limits or (), _TOLERANCE_MM, strict=False)
+        for level, samples, limit, tolerance in steps:
+            pose = _descend(pose, level, samples, reference.centre, (parameters, limit, tolerance))
     return pose
 
 
@@ -121,6 +120,8 @@ def _descend(pose: Array, level: Level, samples: Samples, centre: Array, plan: t
         kernels.normal_equations(rows, system)
         damped = system[:-1, :-1] + np.diag(np.diag(system[:-1, :-1]) * 1e-3 + 1e-9)
         change = -np.linalg.solve(damped, system[-1, :-1])
+        if not np.isfinite(change).all():
+            return pose  # values so large that their products overflow
         pose = step(change, moved) @ pose
         if iteration and np.abs(change[:3]).max() + _ARM_MM * np.abs(change[3:]).max() < tolerance:
             break

@@ -58,6 +58,8 @@ class Distortion:
 
     def __str__(self) -> str:
         axis = f"Along phase encoding, {self.direction}{' (assumed)' if self.assumed else ''},"
+        if all(shift is None for shift in self.shifts_mm):
+            return f"{axis} mismatch could not be measured."
         if not self.flagged:
             return f"{axis} edges lie within {max(self.largest_mm, 1.0):.0f} mm."
         return (

@@ -10,6 +10,7 @@ import numpy as np
 from curation import agreement, geometry
 from curation.geometry import Array, inverse
 from curation.registration import mutual_information
+from curation.registration.guard import MOST_STRETCH
 from curation.registration.parameters import RegistrationParameters
 from curation.registration.poses import displacement_mm, rotation_vector, step
 from curation.registration.pyramid import pyramid
@@ -89,6 +90,9 @@ def judge(static: Volume, moving: Volume, candidate: Array, *, spread_mm: float 
     against: list[str] = []
     if spread_mm is not None and spread_mm > AGREEMENT_MM:
         against.append(f"Started elsewhere it ends {spread_mm:.1f} mm away in the gland (allowed {AGREEMENT_MM:g} mm).")
+    stretch = float(np.abs(np.linalg.svd(pose[:3, :3], compute_uv=False) - 1).max())
+    if stretch > MOST_STRETCH:
+        against.append(f"It stretches by {stretch:.0%}, more than {MOST_STRETCH:.0%}.")
     if shift > MOST_MM or turn > MOST_DEGREES:
         limits = f"{MOST_MM:g} mm and {MOST_DEGREES:g} degrees"
         against.append(f"It moves the gland by {shift:.1f} mm and {turn:.1f} degrees, more than {limits}.")

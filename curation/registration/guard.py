@@ -89,11 +89,11 @@ class Likeness:
 
 def implausible(pose: Array, centre: Array) -> str:
     """Return why a pelvis cannot have moved so; empty where it can."""
+    if not np.isfinite(pose).all():
+        return "the result is no transform"
     shift = float(displacement_mm(pose, centre))
     turn = float(np.degrees(np.linalg.norm(rotation_vector(pose[:3, :3]))))
     stretch = float(np.abs(np.linalg.svd(pose[:3, :3], compute_uv=False) - 1).max())
-    if not np.isfinite([shift, turn, stretch]).all():
-        return "the result is no transform"
     if shift > MOST_MM:
         return f"a displacement of {shift:.0f} mm is more than the {MOST_MM:.0f} mm that a patient moves"
     if turn > MOST_DEGREES:

@@ -11,7 +11,7 @@ from curation.geometry import Array, inverse
 from curation.problems import Problem
 from curation.reading.dicom_io import Progress
 from curation.registration import correlation_ratio, guard, mutual_information
-from curation.registration.parameters import RegistrationParameters
+from curation.registration.parameters import RegistrationParameters, RegistrationStep
 from curation.registration.poses import displacement_mm
 from curation.registration.pyramid import Level, pyramid
 from curation.registration.results import in_threads
@@ -77,14 +77,18 @@ class _Counter:
                 self._progress(self._done, self._total)
 
 
+def _iterations(step: RegistrationStep) -> tuple[int, int, int]:
+    coarse, middle, fine = (level.level_iters for level in step.levels)
+    return coarse, middle, fine
+
+
 class _Task:
     """The reference of a series and how its volumes are followed."""
 
     def __init__(self, volume: Volume, parameters: RegistrationParameters, refine_gland: bool) -> None:
         rigid, *affine = parameters.registration_steps
-        coarse, middle, fine = (level.level_iters for level in rigid.levels)
-        self.iterations = coarse, middle, fine
-        self.affine_iterations = affine[0].levels[-1].level_iters if affine else 0
+        self.iterations = _iterations(rigid)
+        self.affine_iterations = _iterations(affine[0]) if affine else None
         self.volume, self.refine_gland = volume, refine_gland
         self.reference = correlation_ratio.Reference(volume)
         self.centre = volume.centre_mm
@@ -94,6 +98,8 @@ class _Task:
     def follow(self, moving: Volume) -> tuple[Array, tuple[Problem, ...]]:
         """Return the transform of one volume and what was unusual about finding it."""
         levels = pyramid(moving)
+        if min(self.reference.shape) < 2 or min(levels[2].image.shape) < 2:
+            return np.eye(4), (Problem("not-corrected", "It has too few slices for motion to be looked for."),)
         pose = correlation_ratio.align(
             self.reference, levels, iterations=self.iterations, affine_iterations=self.affine_iterations
         )

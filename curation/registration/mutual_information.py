@@ -162,9 +162,8 @@ def _common(target: Target, static: Level, moving: Level, home: Array, reach: tu
     indices = target.region.indices(static, 2 * count, around)
     seen = values_at(moving, apply_affine(inverse(moving.affine) @ home @ static.affine, indices))
     signal = seen[seen > 0]
-    if signal.size:
-        indices = indices[seen > _FOREGROUND * np.percentile(signal, 75)]
-    return sample(static, indices[:count], target.bins)
+    level = _FOREGROUND * np.percentile(signal, 75) if signal.size else np.inf
+    return sample(static, indices[seen > level][:count], target.bins)
 
 
 class _Ascent:

@@ -24,12 +24,14 @@ MAX_STEPS = 6
 MAX_LEVELS = 8
 MAX_FACTOR = 64
 MAX_DOCUMENT = 65_536
+LIGHTBOX_FEWEST_BINS = 16
+"""Fewer than the window of the histogram needs, or than tells tissues apart."""
 LIGHTBOX_LEVELS: Mapping[str, int] = {"motion_correction": 3, "coregistration": 2}
 """Levels of our own engine's pyramids, whose grids are fixed in millimetres."""
 
 _UID = re.compile(r"(?=.{1,64}\Z)\d+(\.\d+)*", re.ASCII)  # PS3.5 9.1, but leading zeros occur and are kept
 _VERSION = re.compile(r"[ -~]{0,64}")
-_LIGHTBOX_STEPS = (("rigid",), ("rigid", "affine"))
+_LIGHTBOX_STEPS = {"motion_correction": (("rigid",), ("rigid", "affine")), "coregistration": (("rigid",),)}
 _MILLIMETRES = "the lightbox engine's pyramid is fixed in millimetres"
 _SAMPLES = "the lightbox engine's samples are fixed"
 _BINS = "the lightbox engine's correlation ratio for motion correction has its own bins"
@@ -213,9 +215,11 @@ def _refused_by_lightbox(parameters: RegistrationParameters, function: str) -> d
         if value is not None and not (path == "nbins" and function == "coregistration"):
             refused.setdefault(reason, []).append(path)
     names = tuple(step.registration_step_name for step in parameters.registration_steps)
-    if names not in _LIGHTBOX_STEPS:
-        reason = f"expected the steps rigid, or rigid and affine; got {', '.join(names)}"
-        refused[reason] = ["registration_steps"]
+    if names not in _LIGHTBOX_STEPS[function]:
+        expected = " or ".join(" and ".join(steps) for steps in _LIGHTBOX_STEPS[function])
+        refused[f"expected the step(s) {expected}; got {', '.join(names)}"] = ["registration_steps"]
+    if parameters.nbins is not None and parameters.nbins < LIGHTBOX_FEWEST_BINS:
+        refused[f"the lightbox engine needs at least {LIGHTBOX_FEWEST_BINS} bins"] = ["nbins"]
     count = LIGHTBOX_LEVELS[function]
     for s, step in enumerate(parameters.registration_steps):
         if len(step.levels) != count:

@@ -43,13 +43,19 @@ def rotation(vector: ArrayLike) -> Array:
 def rotation_vector(matrix: ArrayLike) -> Array:
     """Return the rotation vector in rad of a rotation matrix; of a linear map, of its skew part. Shape (3,).
 
-    Angles stay below 180 degrees: nobody turns over between two volumes.
+    At 180 degrees the axis is undetermined to its sign: half a turn about the axis that moves least is given.
     """
     r = np.asarray(matrix, dtype=np.float64)
     skew = np.array([r[2, 1] - r[1, 2], r[0, 2] - r[2, 0], r[1, 0] - r[0, 1]]) / 2
     sine = float(np.linalg.norm(skew))
     angle = float(np.arctan2(sine, (np.trace(r) - 1) / 2))
-    return np.asarray(skew if sine < 1e-12 else skew * (angle / sine))
+    if sine >= 1e-12:
+        return np.asarray(skew * (angle / sine))
+    if angle < np.pi / 2:
+        return np.asarray(skew)
+    axis = np.zeros(3)
+    axis[int(np.argmax(np.diag(r)))] = np.pi
+    return axis
 
 
 def displacement_mm(transform: Array, points: ArrayLike) -> Array:

@@ -104,7 +104,7 @@ def crop(volume: Volume, centre_mm: Array, half_mm: Sequence[float]) -> Volume:
 def shrink(level: Level, target_mm: float) -> Level:
     """Average whole numbers of neighbours, so that no spacing is less than about half of the target."""
     factors = [max(1, int(target_mm / mm + 1e-3)) for mm in spacing_mm(level.affine)]
-    factors = [min(f, n) for f, n in zip(factors, level.image.shape, strict=True)]
+    factors = [min(f, max(n // 2, 1)) for f, n in zip(factors, level.image.shape, strict=True)]
     if max(factors) == 1:
         return level
     counts = [n // f for n, f in zip(level.image.shape, factors, strict=True)]

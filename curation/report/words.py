@@ -72,7 +72,8 @@ def _position(report: SeriesReport) -> str:
     if fixed is None:
         return ""
     start = "Laid on {} by registration." if fixed.accepted else "Kept the scanner's position on {}."
-    return " ".join((start.format(f"T2 ({one_line(fixed.static.description, 64)})"), *fixed.reasons))
+    kind = "T2" if fixed.static.role == "t2w" else role_name(fixed.static)
+    return " ".join((start.format(f"{kind} ({one_line(fixed.static.description, 64)})"), *fixed.reasons))
 
 
 def _distortion(report: SeriesReport) -> str:

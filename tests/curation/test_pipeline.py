@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pydicom
 import pytest
 from typer.testing import CliRunner
 
@@ -157,6 +159,8 @@ def test_maps_belong_to_the_series_before_them(real_data: Path) -> None:
         (("--series", "99"), "There is no series '99'"),
         (("--static", "2.25.1"), "There is no series '2.25.1'"),
         (("--engine", "dipy", "--refine-gland"), "Only the lightbox engine"),
+        (("--static", "6"), "series 6 has 3"),
+        (("--series", "1004"), "no regular volumes"),
     ],
 )
 def test_wrong_choices_are_explained(
@@ -167,6 +171,56 @@ def test_wrong_choices_are_explained(
     done = run(app, [command, str(cohort[0].folder), "--out", str(tmp_path), *arguments, "--json"])
     assert message in done.output
     assert done.exit_code == 1
+
+
+def test_a_step_that_fails_is_told_and_the_others_go_on(cohort: list[SyntheticStudy], tmp_path: Path) -> None:
+    """A series that lies in another frame: exit status 1, the reason, and the rest is written; nothing is lost."""
+    folder = tmp_path / "study"
+    shutil.copytree(cohort[0].folder, folder)
+    for path in (p for place in folder.iterdir() if "dwi" in place.name for p in place.iterdir()):
+        dataset = pydicom.dcmread(path)
+        dataset.FrameOfReferenceUID = "2.25.4711"
+        dataset.save_as(path)
+    done = run(app, ["run", str(folder), "--out", str(tmp_path / "out"), "--json"])
+    assert done.exit_code == 1
+    (study,) = json.loads(done.stdout)["studies"]
+    dwi, dce = study["series"]
+    assert [problem["code"] for problem in dwi["problems"]] == ["step-failed"]
+    assert "another frame of reference" in dwi["problems"][0]["message"]
+    assert [w["function"] for w in dwi["written"]] == ["motion_correction", "adc"]
+    assert len(dce["written"]) == 2
+    shown = run(app, ["run", str(folder), "--out", str(tmp_path / "out")])
+    assert shown.exit_code == 1
+    assert "another frame of reference" in shown.stdout
+
+
+def test_a_study_that_cannot_be_curated_does_not_stop_the_next(cohort: list[SyntheticStudy], tmp_path: Path) -> None:
+    """A damaged list of results: that study is told, the other is curated."""
+    folder = tmp_path / "two"
+    for item in cohort[:2]:
+        series = next(place for place in item.folder.iterdir() if "dwi" in place.name)
+        shutil.copytree(series, folder / item.patient_id)
+    spoiled = study_folder(tmp_path / "out", read_study(folder / cohort[0].patient_id))
+    spoiled.mkdir(parents=True)
+    (spoiled / "curation.json").write_text("{}")
+    done = run(app, ["motion-correct", str(folder), "--out", str(tmp_path / "out"), "--json"])
+    assert done.exit_code == 1
+    first, second = json.loads(done.stdout)["studies"]
+    assert (first["report"], first["problems"][-1]["code"]) == (None, "not-curated")
+    assert len(second["series"][0]["written"]) == 1
+
+
+def test_the_report_shows_what_was_asked_for_last(cohort: list[SyntheticStudy], tmp_path: Path) -> None:
+    """Also where all results were there already."""
+    source = read_study(cohort[2].folder)
+    dwi, coronal = source.with_role("dwi")[0].uid, source.with_role("t2w", "coronal")[0]
+    arguments = ("coregister", cohort[2].folder, "--series", dwi, "--out", tmp_path)
+    (first,) = curate(*arguments)["studies"]
+    once = Path(first["report"]).read_text(encoding="utf-8")
+    curate(*arguments, "--static", str(coronal.number))
+    assert Path(first["report"]).read_text(encoding="utf-8") != once
+    curate(*arguments)
+    assert coronal.description not in Path(first["report"]).read_text(encoding="utf-8").partition("What was found")[0]
 
 
 def test_a_folder_without_anything_to_curate(cohort: list[SyntheticStudy], tmp_path: Path) -> None:

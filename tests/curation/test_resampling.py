@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from scipy.ndimage import map_coordinates
 
 from curation import Volume
+from curation.errors import GeometryError
 from curation.geometry import apply_affine, inverse
 from curation.registration.poses import rotation
 from curation.resampling import resample
@@ -82,6 +83,17 @@ def test_a_single_slice_holds_over_its_thickness() -> None:
         grid = np.eye(4)
         grid[0, 3] = shift
         assert resample(slice_, np.eye(4), grid, (1, 4, 4))[0, 1, 1] == expected
+
+
+def test_grids_that_cannot_be_compared_are_refused() -> None:
+    """Positions beyond all measure end in an error, not in a crash; a bad edge value stays inside."""
+    far, near = np.eye(4), np.eye(4)
+    far[:3, 3], near[:3, 3] = 1.5e308, -1.5e308
+    with np.errstate(all="ignore"), pytest.raises(GeometryError, match="too far apart"):
+        resample(np.ones((2, 2, 2), np.float32), far, near, (2, 2, 2))
+    values, shifted = np.ones((3, 4, 4), np.float32), np.eye(4)
+    values[:, :, 0], shifted[2, 3] = np.nan, -4
+    assert not resample(values, np.eye(4), shifted, (3, 4, 3)).any()
 
 
 def test_a_transform_and_its_inverse() -> None:

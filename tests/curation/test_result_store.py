@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from curation import Series, read_study
+from curation import Series, read_study, result_store
 from curation.derivation import Derivation
 from curation.errors import DerivedError, ResultStoreError
 from curation.result_store import INDEX, Request, ResultStore, StoredResult, open_store
@@ -92,6 +92,9 @@ def test_approved_results_are_never_touched(tmp_path: Path, series: tuple[Series
         second = keep(store, motion(series[0], a=2))
         assert store.results == (approved, second)
         assert len(list(store.path(approved).iterdir())) == approved.files
+        on_it = keep(store, Request("adc", series[0], series[1], {}, approved.id))
+        third = keep(store, motion(series[0], a=3))
+        assert store.results == (approved, on_it, third), "what came of an approved result stays too"
         with pytest.raises(ResultStoreError, match="approved already"):
             store.approve(fixed.id, "Rosa")
         with pytest.raises(ResultStoreError, match=r"no result 2\.25\.1"):
@@ -110,12 +113,48 @@ def test_a_failed_write_changes_nothing(tmp_path: Path, series: tuple[Series, Se
     assert sorted(p.name for p in tmp_path.iterdir() if not p.name.startswith(".")) == sorted([INDEX, first.folder])
 
 
+def test_what_a_person_puts_beside_results_stays(tmp_path: Path, series: tuple[Series, Series, Series]) -> None:
+    """A foreign file spoils no result and is never deleted."""
+    with open_store(tmp_path) as store:
+        first = keep(store, motion(series[0], a=1))
+        note = store.path(first) / "my_mask.nii"
+        note.touch()
+        assert store.find(motion(series[0], a=1)) == first
+        keep(store, motion(series[0], a=2))
+        assert list(store.path(first).iterdir()) == [note]
+
+
+def test_a_result_that_cannot_be_listed_is_not_kept(
+    tmp_path: Path, series: tuple[Series, Series, Series], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the list cannot be written the new folder goes and the old state stands."""
+    with open_store(tmp_path) as store:
+        first = keep(store, motion(series[0], a=1))
+
+        def full(*_: object) -> None:
+            raise OSError("no space left")
+
+        monkeypatch.setattr(result_store, "write_atomically", full)
+        with pytest.raises(OSError, match="no space"):
+            keep(store, motion(series[0], a=2))
+        assert store.results == (first,)
+    assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == [first.folder]
+
+
+def test_what_a_killed_run_had_begun_is_deleted(tmp_path: Path) -> None:
+    """Hidden folders of the writer go, other hidden folders stay."""
+    (tmp_path / ".scene-motion-corrected-123456789012.x1y2").mkdir()
+    (tmp_path / ".git").mkdir()
+    with open_store(tmp_path):
+        assert sorted(path.name for path in tmp_path.iterdir() if path.is_dir()) == [".git"]
+
+
 def test_what_a_crash_left_is_deleted_by_the_next(tmp_path: Path, series: tuple[Series, Series, Series]) -> None:
     """Folders that the list has given up go when the store is opened."""
     with open_store(tmp_path) as store:
         kept = keep(store, motion(series[0]))
     (tmp_path / "old").mkdir()
-    (tmp_path / "old" / "file").touch()
+    (tmp_path / "old" / "0001.dcm").touch()
     content = json.loads((tmp_path / INDEX).read_text())
     (tmp_path / INDEX).write_text(json.dumps({**content, "to_delete": ["old"]}))
     with open_store(tmp_path) as store:

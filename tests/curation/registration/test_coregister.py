@@ -88,6 +88,37 @@ def test_implausible_and_unstable_results_are_refused() -> None:
     assert "too little in common" in empty.reasons[0]
 
 
+def test_a_stretch_is_refused() -> None:
+    """The gland does not change its size between series, whatever edges say."""
+    verdict = earned.judge(static_series().volume(), other_contrast(scene()), np.diag([1.25, 1, 1, 1.0]))
+    assert "stretches by" in verdict.reasons[0]
+
+
+def test_positions_of_another_frame_of_reference_mean_nothing() -> None:
+    """A result that is relied on may cross frames; without one there is nothing to fall back on."""
+    static, moving = static_series(), series_of([other_contrast(scene(SHIFT))])
+    elsewhere = replace(moving, frame_of_reference_uid="2.25.99")
+    assert coregister(elsewhere, static).accepted
+    with pytest.raises(RegistrationError, match="another frame of reference"):
+        coregister(elsewhere, static, accept="never")
+    far = np.eye(4)
+    far[:3, 3] = 5000
+    away = series_of([Volume(v.array, far @ v.affine, "2.25.99") for v in moving_volumes(moving)])
+    with pytest.raises(RegistrationError, match="too little in common"):
+        coregister(replace(away, frame_of_reference_uid="2.25.99"), static)
+
+
+def moving_volumes(series: Series) -> list[Volume]:
+    return [series.volume(k) for k in range(series.n_volumes)]
+
+
+def test_what_was_not_registered_says_so() -> None:
+    """The written series carries no claim of registration."""
+    kept = coregister(series_of([other_contrast(scene())]), static_series(), accept="never").derivation
+    assert kept.description == "scene on static"
+    assert kept.notes[0].startswith("Not registered")
+
+
 def test_maps_follow_the_series_they_come_from() -> None:
     """A vendor map gets the same transform and is never registered; one from elsewhere is refused."""
     moving, static = series_of([other_contrast(scene(SHIFT))]), static_series()

@@ -136,7 +136,7 @@ def test_the_gradient_of_mutual_information_is_right() -> None:
 
 def test_rotations_and_their_vectors() -> None:
     """A rotation keeps lengths and gives its vector back; nothing turns by nothing."""
-    for vector in ([0.3, -0.2, 0.5], [1e-9, 0, 0], [0, 0, 0]):
+    for vector in ([0.3, -0.2, 0.5], [1e-9, 0, 0], [0, 0, 0], [0, np.pi, 0]):
         matrix = rotation(vector)
         np.testing.assert_allclose(matrix @ matrix.T, np.eye(3), atol=1e-12)
         np.testing.assert_allclose(rotation_vector(matrix), vector, atol=1e-12)

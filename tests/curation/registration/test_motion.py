@@ -147,7 +147,9 @@ def test_spoiled_values_are_named_and_survived(kind: str, code: str, corrected: 
 def test_single_slices_and_single_volumes() -> None:
     """There is nothing to follow, which is no error."""
     flat = [Volume(v.array[8:9], v.affine) for v in (scene(), scene(SMALL))]
-    np.testing.assert_array_equal(motion_correct(series_of(flat)).transforms, [np.eye(4)] * 2)
+    found = motion_correct(series_of(flat))
+    np.testing.assert_array_equal(found.transforms, [np.eye(4)] * 2)
+    assert [flag.code for flag in found.flags[1]] == ["not-corrected"]
     alone = motion_correct(series_of([scene()]))
     assert alone.displacement_mm.tolist() == [0]
     assert len(alone.volumes) == 1
@@ -163,6 +165,15 @@ def test_unrelated_volumes_are_not_moved_far() -> None:
     assert "40 mm is more than" in guard.implausible(shifted, np.zeros(3))
     assert "turn of 30" in guard.implausible(moved_by([0, 0, 0], [0, 30, 0]), np.zeros(3))
     assert "stretch" in guard.implausible(np.diag([1.2, 1, 1, 1.0]), np.zeros(3))
+
+
+def test_values_beyond_all_measure_are_survived() -> None:
+    """Products that overflow end in no step, not in a crash."""
+    huge = [Volume(v.array * np.float32(1e30), v.affine) for v in (scene(), scene(SMALL, seed=1))]
+    with np.errstate(all="ignore"):
+        found = motion_correct(series_of(huge))
+    assert np.isfinite(found.transforms).all()
+    assert "no transform" in guard.implausible(np.full((4, 4), np.nan), np.zeros(3))
 
 
 def test_a_result_that_is_not_believed_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -187,7 +198,7 @@ def test_affine_motion_only_when_asked() -> None:
     levels = tuple(Level(level_iters=n) for n in (20, 12, 10))
     steps = (RegistrationStep("rigid", levels), RegistrationStep("affine", levels))
     affine = motion_correct(series, RegistrationParameters(steps)).transforms[1]
-    assert error_mm(affine, inverse(stretch)) < 0.2 < error_mm(motion_correct(series).transforms[1], inverse(stretch))
+    assert error_mm(affine, inverse(stretch)) < 0.3 < error_mm(motion_correct(series).transforms[1], inverse(stretch))
 
 
 def test_the_gland_is_followed_by_itself_when_asked() -> None:

@@ -184,12 +184,17 @@ def test_lightbox_refuses_what_it_does_not_honour(
         check_honoured(parameters, "lightbox", function)
 
 
-@pytest.mark.parametrize("function", FUNCTIONS)
-def test_lightbox_takes_an_affine_step(function: RegistrationFunction) -> None:
-    """Rigid then affine, with the engine's own number of levels."""
-    check_honoured(
-        _lightbox(("rigid", "affine"), 3 if function == "motion_correction" else 2, PLAIN), "lightbox", function
-    )
+def test_lightbox_takes_an_affine_step_for_motion_only() -> None:
+    """Rigid then affine, with the engine's own number of levels; co-registration is rigid."""
+    check_honoured(_lightbox(("rigid", "affine"), 3, PLAIN), "lightbox", "motion_correction")
+    with pytest.raises(ParameterError, match=r"expected the step\(s\) rigid; got rigid, affine"):
+        check_honoured(_lightbox(("rigid", "affine"), 2, PLAIN), "lightbox", "coregistration")
+
+
+def test_lightbox_needs_bins_for_its_window() -> None:
+    """Fewer than 16 bins are refused before they reach a kernel."""
+    with pytest.raises(ParameterError, match="at least 16 bins"):
+        check_honoured(_lightbox(("rigid",), 2, PLAIN, nbins=4), "lightbox", "coregistration")
 
 
 @pytest.mark.parametrize("missing", ["factor", "sigma", "nbins", "sampling_prop"])
