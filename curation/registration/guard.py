@@ -30,7 +30,7 @@ LEAST_MM: Final = 0.1
 """A volume that moves nothing in the region by more is left as acquired: the estimate scatters by about as much, and
 interpolation would cost more than it corrects."""
 
-SMALL_MM: Final = 0.5
+SMALL_MM: Final = 1.0
 """A result that moves nothing in the region by more must raise the similarity, or the volume is left as acquired."""
 CHANCE: Final = 0.002
 """How much normalised mutual information may fall by chance."""
