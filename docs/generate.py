@@ -202,6 +202,7 @@ def events_page() -> str:
     """Return every type of event with what it says."""
     intro = (
         "The audit trail, `STATE/audit/events.jsonl`, holds one JSON object a line. `lightbox audit tail` shows it. "
+        "Each line begins with `seal`, a hash of all that stands before it; `lightbox audit verify` checks them. "
         "A login, a start or a decision goes on when its event is on the disk; where the event cannot be written, it "
         "does not happen.",
         "Every event carries:",

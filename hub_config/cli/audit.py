@@ -32,10 +32,7 @@ def tail(
     as_json: JsonOption = False,
 ) -> None:
     """Show the newest entries, oldest first. Times are in this machine's zone."""
-    folder = state_dir(state)
-    if not folder.exists():
-        raise StateError(f"There is no workspace in {folder}: start one with ./lightbox up, or choose it with --state.")
-    trail = AuditTrail(folder / "audit" / "events.jsonl")
+    trail = _trail(state)
     entries = trail.tail(count)
     if as_json:
         rows = [{"damaged": e} if isinstance(e, str) else json.loads(e.model_dump_json()) for e in entries]
@@ -47,6 +44,51 @@ def tail(
         _print(entry)
     if follow:
         _follow(trail)
+
+
+@app.command()
+def verify(
+    seal: Annotated[
+        str | None, typer.Option(help="A seal that this command printed before and that was kept elsewhere.")
+    ] = None,
+    state: StateOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Check that no entry was edited, deleted, inserted or moved. Exit status 1 where one was.
+
+    Keep the seal that it prints elsewhere: with it, a later check also finds changes at the end of the trail.
+    """
+    found = _trail(state).verify(seal.strip().lower() if seal else None)
+    intact = not found.faults and found.found is not False
+    content = {
+        "intact": intact,
+        "entries": found.lines,
+        "seal": found.seal,
+        "faults": [vars(fault) for fault in found.faults],
+        "unsealed": list(found.unsealed),
+        "seal_found": found.found,
+    }
+    if as_json:
+        tell(True, content, "")
+    else:
+        for fault in found.faults:
+            people.print(f"[red]line {fault.line}:[/] {escape(fault.reason)}", soft_wrap=True)
+        if found.found is False:
+            people.print("[red]The seal given is not in this trail:[/] it was cut off, or changed as a whole.")
+        for line in found.unsealed:
+            people.print(f"[yellow]line {line}:[/] carries no seal: cut off by a crash, or not written by Lightbox")
+        people.print(
+            f"{'Intact' if intact else 'NOT intact'}: {found.lines} entries. Seal: {found.seal}", soft_wrap=True
+        )
+    if not intact:
+        raise typer.Exit(1)
+
+
+def _trail(state: StateOption) -> AuditTrail:
+    folder = state_dir(state)
+    if not folder.exists():
+        raise StateError(f"There is no workspace in {folder}: start one with ./lightbox up, or choose it with --state.")
+    return AuditTrail(folder / "audit" / "events.jsonl")
 
 
 def _follow(trail: AuditTrail) -> None:
